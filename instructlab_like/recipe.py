@@ -1,0 +1,220 @@
+"""What a run may be told: one validated recipe a stage, read from YAML, overridden by options, written out in full."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from instructlab_like.errors import RecipeError, explain, position
+
+
+class Recipe(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TeacherRecipe(Recipe):
+    """Who answers prompts: `http` is any OpenAI-compatible chat endpoint, `local` a transformers model in process."""
+
+    kind: Literal["http", "local"] = "http"
+    """How the teacher is reached."""
+    url: str | None = None
+    """Of an http teacher, up to and including /v1."""
+    model: str
+    """The name at the endpoint, or the folder of a local model."""
+    key_env: str | None = None
+    """Name of the environment variable that holds the API key."""
+    concurrency: Annotated[int, Field(ge=1)] = 16
+    """Calls in flight at once."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds for one answer."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Tries after the first for an answer that failed in a way that may pass."""
+
+
+class FilterChoice(Recipe):
+    """One filter by name, with its options."""
+
+    name: str
+    """Of the filter: the file filters/<name>.py."""
+    options: dict[str, int | float | str | bool] = {}
+    """Its fields that differ from their defaults."""
+
+
+DEFAULT_FILTERS = tuple(
+    FilterChoice(name=name) for name in ("shape", "length", "grounded", "held_out", "exact_duplicate", "near_duplicate")
+)
+
+
+class GenerateRecipe(Recipe):
+    taxonomy: str = "taxonomy"
+    """Folder of the tree of leaves."""
+    leaves: tuple[str, ...] = ()
+    """Paths below the taxonomy; empty: all."""
+    methods: tuple[Literal["teacher", "rules", "simulation"], ...] = ("rules", "simulation")
+    """Who makes samples: a teacher, or the model-free rules and simulation."""
+    teacher: TeacherRecipe | None = None
+    """Asked by the method `teacher`."""
+    mirrors: dict[str, str] = {}
+    """Repository URL -> local git bundle or bare repository."""
+    chunk_words: Annotated[int, Field(ge=20)] = 200
+    """Upper limit of a chunk, in words."""
+    pairs_per_prompt: Annotated[int, Field(ge=1)] = 3
+    """Asked of the teacher in one prompt."""
+    prompts_per_leaf: Annotated[int, Field(ge=1)] = 200
+    """Most prompts planned for a leaf."""
+    samples_per_simulation: Annotated[int, Field(ge=1)] = 400
+    """Drawn for a leaf with a simulation."""
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    """Of the teacher's sampling, unless a template sets its own."""
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    """Most tokens of one answer of the teacher."""
+    filters: tuple[FilterChoice, ...] = DEFAULT_FILTERS
+    """Filters in order, each by name with its options."""
+    test_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Of questions, kept out of training."""
+    replay: str = ""
+    """JSONL of messages that keep the base's own tasks alive, e.g. training/base/replay.jsonl; empty: none."""
+    replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Of each phase's training rows."""
+    knowledge_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Of the skills phase's rows, repeated from the knowledge phase so that it is not forgotten."""
+    seed: int = 0
+    """Of all that is drawn."""
+
+
+class LoraRecipe(Recipe):
+    rank: Annotated[int, Field(ge=1)] = 32
+    """Of the update matrices."""
+    alpha: Annotated[float, Field(gt=0)] = 64.0
+    """The update is scaled by alpha / rank."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before the update."""
+    targets: str | tuple[str, ...] = "all-linear"
+    """Modules that get an adapter: `all-linear`, or names."""
+
+
+class PhaseRecipe(Recipe):
+    name: Literal["knowledge", "skills"]
+    """Which of the dataset's phases."""
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Times that the phase's rows are seen."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """At its highest."""
+
+
+class TrainRecipe(Recipe):
+    model: str = "training/base/model"
+    """A folder, or a hub name."""
+    lora: LoraRecipe = LoraRecipe()
+    """The adapter."""
+    phases: tuple[PhaseRecipe, ...] = (PhaseRecipe(name="knowledge"), PhaseRecipe(name="skills"))
+    """Phases in order; each starts from the adapter of the one before."""
+    row_tokens: Annotated[int, Field(ge=64)] | None = None
+    """Tokens of a packed row; None: derived from the model."""
+    batch_tokens: Annotated[int, Field(ge=64)] | None = None
+    """Tokens of an optimizer step over all processes."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Share of a phase's steps."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the learning rate after warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Of AdamW."""
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of a step's gradient."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Auto: bfloat16 on a GPU, float32 on a CPU."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """Torch threads on a CPU; None: its cores."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that accelerate starts: one a GPU."""
+    seed: int = 0
+    """Of all that is drawn."""
+
+
+class EvaluateRecipe(Recipe):
+    model: str = ""
+    """The base model; empty: the one that the run was trained on."""
+    checkpoints: tuple[str, ...] = ()
+    """Adapter folders; empty: the run's own final adapter."""
+    simulation_items: Annotated[int, Field(ge=1)] = 60
+    """Fresh draws for a leaf with a simulation."""
+    base_tasks: str = "training/base/anchors.jsonl"
+    """Items of the base's own tasks: the forgetting check."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    """Most tokens of an answer."""
+    batch: Annotated[int, Field(ge=1)] = 32
+    """Questions answered together."""
+    enough: Annotated[int, Field(ge=1)] = 20
+    """Fewer items than this on a leaf: underpowered."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """Torch threads on a CPU; None: its cores."""
+    seed: int = 0
+    """Of all that is drawn."""
+
+
+Kind = TypeVar("Kind", bound=Recipe)
+SECTIONS: dict[str, type[Recipe]] = {"generate": GenerateRecipe, "train": TrainRecipe, "evaluate": EvaluateRecipe}
+
+
+def load(kind: type[Kind], path: Path | None, overrides: Mapping[str, object]) -> Kind:
+    """A stage's recipe: its section of a YAML file, with `overrides` (None values mean: not given) on top.
+
+    A file holds up to three sections: generate, train, evaluate. Raises RecipeError naming file, field, nearest option.
+    """
+    section = next(name for name, known in SECTIONS.items() if known is kind)
+    where = f"{path}, {section}" if path else "options"
+    told = read_section(path, section) if path else {}
+    told |= {name: value for name, value in overrides.items() if value is not None}
+    refuse_unknown(told, list(kind.model_fields), where)
+    try:
+        return kind.model_validate(told)
+    except ValidationError as error:
+        fix = "correct the value; docs/recipes.md lists every option"
+        raise RecipeError("; ".join(explain(error)), where=where, fix=fix) from error
+
+
+def read_section(path: Path, section: str) -> dict[str, object]:
+    """One section of a recipe file, empty when the file has none of that name."""
+    sections = read_mapping(path)
+    refuse_unknown(sections, list(SECTIONS), str(path))
+    told = sections.get(section)
+    if told is None:
+        return {}
+    if not isinstance(told, dict):
+        raise RecipeError(f"{section} is not a mapping of option: value", where=str(path), fix="indent its options")
+    return dict(told)
+
+
+def refuse_unknown(told: Mapping[str, object], known: list[str], where: str) -> None:
+    for name in told:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise RecipeError(f"unknown option {name!r}", where=where, fix=hint)
+
+
+def read_mapping(path: Path) -> dict[str, object]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(
+            "there is no such recipe file", where=str(path), fix="check the path given to --recipe"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot be read: {error}", where=str(path), fix="a recipe is a YAML text file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = position(path, mark.line + 1, mark.column + 1) if mark else str(path)
+        raise RecipeError(
+            f"is not valid YAML: {getattr(error, 'problem', error)}", where=where, fix="correct the YAML"
+        ) from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise RecipeError("holds no options", where=str(path), fix="a recipe has sections: generate, train, evaluate")
+    return loaded

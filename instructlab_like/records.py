@@ -1,0 +1,389 @@
+"""The nouns of the line, in the order in which a sample meets them. All frozen; unknown fields are errors.
+
+Leaf -> Seed, Chunk -> Task, Prompt -> Completion -> Sample -> Verdict -> Row -> Item, Answer -> Effect
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Plain = str | int | float | bool | None
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex, 64 characters) of a JSON value, independent of key order and platform."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def blob_id(data: bytes) -> str:
+    """The id Git gives this content (SHA-1 object format), whether or not it is in a repository."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def normalise(text: str) -> str:
+    """Case, width, punctuation and spacing removed: what counts as the same text everywhere in the project.
+
+    Signs of arithmetic stay, for "5 + 3" and "5 - 3" are two questions; a hyphen stays only before a digit.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"\w+|[+*/×÷=<>^%]|[-−](?=\s?\d)", folded))
+
+
+def ngrams(text: str, size: int = 8) -> frozenset[tuple[str, ...]]:
+    """The word n-grams of a normalised text; a text shorter than `size` words is one n-gram of all its words."""
+    words = normalise(text).split()
+    if not words:
+        return frozenset()
+    return frozenset(tuple(words[i : i + size]) for i in range(max(1, len(words) - size + 1)))
+
+
+# --- taxonomy ---------------------------------------------------------------------------------------------------
+
+
+class Pair(Record):
+    question: str
+    answer: str
+
+
+class Seed(Record):
+    """One seed example: one pair for a skill, three or more about one context for knowledge."""
+
+    number: int  # from 1, in file order
+    line: int  # of qna.yaml, from 1
+    context: str | None = None
+    pairs: tuple[Pair, ...]
+
+
+class HeldOut(Record):
+    """A question that no teacher and no training ever sees."""
+
+    line: int  # of heldout.yaml
+    question: str
+    answer: str
+    accept: tuple[str, ...] = ()  # other answers that count as right
+    context: str | None = None  # given to the model with the question, when present
+    metric: Literal["exact", "f1", "contains"] = "exact"
+
+
+class IntegerParameter(Record):
+    kind: Literal["integer"] = "integer"
+    low: int
+    high: int  # inclusive
+    step: Annotated[int, Field(ge=1)] = 1
+
+
+class ChoiceParameter(Record):
+    kind: Literal["choice"] = "choice"
+    of: Annotated[tuple[str | int | float, ...], Field(min_length=1)]
+
+
+class SampleParameter(Record):
+    """`count` different values out of `of`, in drawn order."""
+
+    kind: Literal["sample"] = "sample"
+    of: Annotated[tuple[str | int | float, ...], Field(min_length=1)]
+    count: Annotated[int, Field(ge=1)]
+
+
+Parameter = Annotated[IntegerParameter | ChoiceParameter | SampleParameter, Field(discriminator="kind")]
+
+
+class Simulation(Record):
+    """Typed parameters, question templates and an answer template: verified pairs without a model."""
+
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    questions: Annotated[tuple[str, ...], Field(min_length=1)]  # Jinja, sandboxed; one is drawn per pair
+    answer: str  # Jinja, sandboxed; must give the answer's text
+    held_out_questions: tuple[str, ...] = ()  # phrasings kept for evaluation; empty: `questions` on fresh draws
+
+
+class DocumentSource(Record):
+    repo: str  # URL, or "." for files of this very tree
+    commit: str  # 40 hex digits; "HEAD" only with "."
+    patterns: tuple[str, ...]  # globs over the repository's tree, or relative to the leaf with "."
+
+
+class LeafBase(Record):
+    path: str  # of the leaf's folder below the taxonomy's root, with "/": "knowledge/science/tides"
+    blob: str  # Git blob id of qna.yaml as it stands in the working tree
+    version: int
+    created_by: str
+    seeds: tuple[Seed, ...]
+    held_out: tuple[HeldOut, ...] = ()
+
+
+class Knowledge(LeafBase):
+    kind: Literal["knowledge"] = "knowledge"
+    domain: str
+    outline: str
+    source: DocumentSource
+
+
+class Skill(LeafBase):
+    kind: Literal["skill"] = "skill"
+    task: str
+    simulation: Simulation | None = None
+
+    @property
+    def grounded(self) -> bool:
+        return all(seed.context for seed in self.seeds)
+
+
+Leaf = Annotated[Knowledge | Skill, Field(discriminator="kind")]
+
+
+class LeafOrigin(Record):
+    """Where a leaf comes from; stands once per leaf in run.yaml. Outside Git commit and author are None."""
+
+    path: str
+    blob: str
+    commit: str | None
+    author: str | None
+    dirty: bool
+
+
+class Chunk(Record):
+    """A piece of a document; `text` is exactly bytes `start:end` of blob `blob`, decoded as UTF-8."""
+
+    repo: str
+    commit: str  # the tree's own HEAD is written as "HEAD": an unrelated commit must change no byte
+    document: str  # path inside the repository
+    blob: str
+    start: int  # byte offset
+    end: int
+    headings: tuple[str, ...] = ()  # titles above the chunk, outermost first
+    text: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.blob[:12]}:{self.start}-{self.end}"
+
+
+# --- generation -------------------------------------------------------------------------------------------------
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(Record):
+    role: Role
+    content: str
+
+
+class Sampling(Record):
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    seed: int | None = 0
+    stop: tuple[str, ...] = ()
+
+
+class Lineage(Record):
+    """Everything a sample descends from; blob ids, never commits, so an unrelated commit changes nothing."""
+
+    leaf: str
+    leaf_blob: str
+    method: Literal["teacher", "rules", "simulation"]
+    model: str  # the teacher's identity; "rules/1", "simulation/1" for the model-free methods
+    seed: int | None = None  # number of the seed example shown to the teacher
+    chunk: str | None = None  # Chunk.id
+    template: str | None = None  # "knowledge/pairs.j2"
+    template_blob: str | None = None
+    params: dict[str, Plain | tuple[Plain, ...]] | None = None  # a simulation's drawn parameters
+    draw: int = 0
+    parents: tuple[str, ...] = ()
+    depth: int = 0  # synthetic generations between this sample and human text
+
+
+class Prompt(Record):
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    yields: tuple[str, ...]  # tags the answer must hold, in order: ("question", "answer")
+    lineage: Lineage
+
+    @property
+    def key(self) -> str:
+        """The call key: the same question to the same model is asked once, whatever leaf or template it came from."""
+        return digest(
+            {
+                "messages": [message.model_dump() for message in self.messages],
+                "model": self.lineage.model,
+                "sampling": self.sampling.model_dump(),
+                "yields": self.yields,
+                "draw": self.lineage.draw,
+            }
+        )
+
+
+class AskTask(Record):
+    """A prompt for the teacher; `context` is what its pairs are about, when they are about a text."""
+
+    method: Literal["teacher"] = "teacher"
+    prompt: Prompt
+    chunk: Chunk | None = None
+
+
+class RulesTask(Record):
+    method: Literal["rules"] = "rules"
+    leaf: str
+    leaf_blob: str
+    chunk: Chunk
+
+
+class SimulationTask(Record):
+    method: Literal["simulation"] = "simulation"
+    leaf: str
+    leaf_blob: str
+    simulation: Simulation
+    count: int
+    seed: int
+
+
+Task = Annotated[AskTask | RulesTask | SimulationTask, Field(discriminator="method")]
+
+
+class Completion(Record):
+    key: str
+    text: str
+    finish_reason: str  # "stop", "length", or what the server said
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Sample(Record):
+    """A question and an answer about to be judged. `context` is the passage it is asked about, when there is one."""
+
+    id: str
+    kind: Literal["knowledge", "freeform", "grounded"]
+    question: str
+    answer: str
+    context: str | None = None  # part of the question for a grounded skill; the chunk's text for knowledge
+    evidence: tuple[int, int] | None = None  # character span of `context` that holds the answer
+    lineage: Lineage
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What is trained: closed-book for knowledge, with its context for a grounded skill."""
+        asked = with_context(self.question, self.context) if self.kind == "grounded" else self.question
+        return (Message(role="user", content=asked), Message(role="assistant", content=self.answer))
+
+    @property
+    def duplicate_key(self) -> str:
+        return digest([normalise(message.content) for message in self.messages])
+
+
+def with_context(question: str, context: str | None) -> str:
+    """How a passage and a question about it are put to a model, in training and in evaluation alike."""
+    return f"{context.strip()}\n\n{question}" if context else question
+
+
+def sample_id(key: str, position: int) -> str:
+    """`key` is the call key, or the digest of a model-free task's inputs; `position` counts from 0 in its answer."""
+    return digest([key, position])[:32]
+
+
+# --- filters ----------------------------------------------------------------------------------------------------
+
+
+class Verdict(Record):
+    """One decision about one subject. `subject` is a sample's id, or a call key when an answer could not be parsed."""
+
+    subject: str
+    leaf: str
+    filter: str
+    version: int
+    keep: bool
+    reason: str
+    score: float | None = None
+    threshold: float | None = None
+    partner: str | None = None  # the sample, item or span that decided it
+
+
+class PhaseCount(Record):
+    """What one filter got and did; made = kept + rejected."""
+
+    filter: str
+    made: int
+    kept: int
+    rejected: int
+
+
+class LeafCounts(Record):
+    """How many samples a leaf gave and how many of them passed every filter."""
+
+    leaf: str
+    made: int
+    kept: int
+
+
+# --- dataset ----------------------------------------------------------------------------------------------------
+
+
+class Row(Record):
+    """A line of the dataset. `leaf` is "replay" for rows that keep the base's own tasks alive."""
+
+    messages: tuple[Message, ...]
+    phase: Literal["knowledge", "skills"]
+    leaf: str
+    sample: str  # Sample.id; for replay rows the digest of the row
+    kind: Literal["knowledge", "freeform", "grounded"] | None = None  # this and the rest: None for replay rows
+    method: Literal["teacher", "rules", "simulation"] | None = None
+    model: str | None = None
+    leaf_blob: str | None = None
+    chunk: str | None = None
+    template: str | None = None
+    template_blob: str | None = None
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------
+
+
+class Item(Record):
+    """A held-out question. `leaf` is a leaf's path, or "base/<kind>" for the base's own tasks."""
+
+    id: str
+    leaf: str
+    source: Literal["heldout", "simulation", "base"]
+    question: str
+    answer: str
+    accept: tuple[str, ...] = ()
+    context: str | None = None
+    metric: Literal["exact", "f1", "contains"] = "exact"
+    cluster: str | None = None  # items that rise and fall together, e.g. of one chunk
+
+
+class Answer(Record):
+    item: str
+    model: str  # "base" or the checkpoint's name
+    text: str
+    score: float  # 0..1
+    unanswered: str | None = None  # why the model was not asked, when it was not; the score is 0 then
+
+
+class Effect(Record):
+    """Before and after on one leaf, paired over the same items; intervals are 95 %."""
+
+    leaf: str
+    n: int
+    base: float
+    base_interval: tuple[float, float]
+    tuned: float
+    tuned_interval: tuple[float, float]
+    delta: tuple[float, float, float]  # low, mid, high
+    p: float  # of no difference
+    effect: Literal["better", "worse", "tied", "underpowered"]
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """The record as JSON values; the form in which it is written to a file."""
+    return record.model_dump(mode="json")

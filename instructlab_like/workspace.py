@@ -1,0 +1,137 @@
+"""Where things lie on disk: the workspace, what the wheel ships, a run's folder, and how files are written whole."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from instructlab_like.errors import InputError, explain, position
+
+PACKAGE = Path(__file__).parent
+SHIPPED = PACKAGE / "shipped"  # present in the wheel only; a checkout has these folders beside the package
+FORMAT = 1  # version of every file of a run's folder
+
+
+def shipped_root() -> Path:
+    return SHIPPED if SHIPPED.is_dir() else PACKAGE.parent
+
+
+def find(name: str) -> Path:
+    """A file or folder by its name relative to the workspace: the user's own wins, else the shipped one.
+
+    The path is returned even if neither exists (the caller names what is missing).
+    """
+    given = Path(name).expanduser()
+    if given.is_absolute() or given.exists():
+        return given
+    shipped = shipped_root() / name
+    return shipped if shipped.exists() else given
+
+
+def cache_dir() -> Path:
+    """Where fetched document repositories are kept: $ILK_CACHE, else $XDG_CACHE_HOME/ilk, else ~/.cache/ilk."""
+    told = os.environ.get("ILK_CACHE")
+    if told:
+        return Path(told)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ilk"
+
+
+class Run:
+    """The folder of one run; every stage reads what the stage before it wrote here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "run.yaml"
+        self.ledger = folder / "ledger.sqlite"
+        self.plan = folder / "1-plan.jsonl"
+        self.samples = folder / "2-samples.jsonl"
+        self.verdicts = folder / "3-verdicts.jsonl"
+        self.dataset = folder / "4-dataset"
+        self.training = folder / "5-training"
+        self.evaluation = folder / "6-evaluation"
+        self.report = folder / "7-report.html"
+
+    @property
+    def adapter(self) -> Path:
+        return self.training / "adapter"
+
+    @property
+    def summary(self) -> Path:
+        return self.evaluation / "summary.json"
+
+
+def run_folder(name: str, root: Path = Path("runs")) -> Run:
+    """The run called `name`; a name with a separator is taken as a path."""
+    given = Path(name)
+    return Run(given if given.is_absolute() or len(given.parts) > 1 else root / name)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write so that a reader sees the old bytes or the new ones, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def dump(value: object) -> bytes:
+    """One JSON line with sorted keys: the same value gives the same bytes everywhere."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> int:
+    """Write one JSON line per record; returns how many."""
+    lines = [dump(record.model_dump(mode="json")) for record in records]
+    write_whole(path, b"".join(lines))
+    return len(lines)
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def read_records(path: Path, kind: type[Kind]) -> Iterator[Kind]:
+    """The records of a JSONL file; a line that is none is an InputError with its position."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError as error:
+        raise InputError("there is no such file", where=str(path), fix="run the stage that writes it first") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield kind.model_validate_json(line)
+        except ValidationError as error:
+            fix = "the file was changed by hand or by another version"
+            raise InputError("; ".join(explain(error)), where=position(path, number), fix=fix) from error
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Python and the installed versions of what decides a run's bytes; packages that are absent are left out."""
+    found = {"python": platform.python_version()}
+    for name in ("instructlab-like", "jinja2", "pydantic", "gitpython", "torch", "transformers", "peft", "accelerate"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
