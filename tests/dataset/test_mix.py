@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from instructlab_like.dataset.mix import mix
+from instructlab_like.errors import RecipeError
+
+
+@pytest.fixture
+def train(sample):
+    knowledge = [sample(f"Where is tower {n}?") for n in range(90)]
+    return knowledge + [
+        sample(f"What is {n} + 1?", str(n + 1), kind="freeform", method="simulation") for n in range(60)
+    ]
+
+
+def counts(rows, phase):
+    of_phase = [row for row in rows if row.phase == phase]
+    replayed = sum(row.leaf == "replay" for row in of_phase)
+    return len(of_phase), replayed, sum(row.kind == "knowledge" for row in of_phase)
+
+
+def test_each_phase_holds_its_share_of_replay(train, replay):
+    rows = mix(train, replay, share=0.25, knowledge_share=0.15, seed=0)
+    assert counts(rows, "knowledge") == (120, 30, 90)
+    assert counts(rows, "skills") == (100, 25, 15)
+
+
+def test_replayed_knowledge_keeps_its_leaf_and_id(train, replay):
+    rows = mix(train, replay, share=0.25, seed=0)
+    ids = {row.sample: row for row in rows if row.phase == "knowledge"}
+    for row in rows:
+        if row.phase == "skills" and row.kind == "knowledge":
+            assert row.messages == ids[row.sample].messages
+            assert row.leaf == "knowledge/tides"
+
+
+def test_a_phase_has_each_row_once(train, replay):
+    rows = mix(train, [*replay, *replay], share=0.6, knowledge_share=0.3, seed=0)
+    keys = [(row.phase, row.leaf, row.sample) for row in rows]
+    assert len(keys) == len(set(keys))
+
+
+def test_what_is_short_is_taken_whole(train, replay):
+    rows = mix(train, replay[:4], share=0.25, seed=0)
+    assert counts(rows, "knowledge")[1] == counts(rows, "skills")[1] == 4
+
+
+def test_a_phase_without_samples_stays_empty(train, replay):
+    knowledge = [one for one in train if one.kind == "knowledge"]
+    assert counts(mix(knowledge, replay, share=0.25, seed=0), "skills") == (0, 0, 0)
+    skills = [one for one in train if one.kind != "knowledge"]
+    rows = mix(skills, replay, share=0.25, seed=0)
+    assert counts(rows, "knowledge") == (0, 0, 0)
+    assert counts(rows, "skills") == (80, 20, 0)
+    assert mix([], replay, share=0.25, seed=0) == []
+
+
+def test_the_order_is_a_shuffle_that_depends_on_rows_and_seed_alone(train, replay):
+    rows = mix(train, replay, share=0.25, seed=0)
+    assert [row.phase for row in rows] == sorted(row.phase for row in rows)
+    leaves = [row.leaf == "replay" for row in rows if row.phase == "knowledge"]
+    assert 3 < sum(leaves[:40]) < 25
+    assert mix(random.Random(1).sample(train, len(train)), replay[::-1], share=0.25, seed=0) == rows
+    assert mix(train, replay, share=0.25, seed=1) != rows
+
+
+def test_shares_that_leave_no_room_are_refused(train, replay):
+    with pytest.raises(RecipeError, match="fill the whole skills phase"):
+        mix(train, replay, share=0.8, seed=0)
