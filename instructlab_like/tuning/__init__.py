@@ -1,0 +1,4 @@
+"""What training/lora.py is built from: encode, pack, keep apart, schedule, account for the loss, write checkpoints.
+
+Everything here imports torch, so only stages that train or answer import this room, and only when they run.
+"""
