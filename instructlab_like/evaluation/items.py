@@ -1,0 +1,112 @@
+"""The held-out questions of a run: the leaves' own heldout.yaml, fresh draws of simulations, the base's own tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from instructlab_like.errors import InputError
+from instructlab_like.generation import simulation
+from instructlab_like.recipe import EvaluateRecipe
+from instructlab_like.records import HeldOut, Item, Leaf, Record, digest, ngrams, normalise, with_context
+from instructlab_like.workspace import read_records
+
+
+class BaseTask(Record):
+    """A line of the base's own tasks; `kind` names the task, an empty context is none."""
+
+    kind: str
+    context: str | None = None
+    question: str
+    answer: str
+
+
+def items(leaves: Sequence[Leaf], *, recipe: EvaluateRecipe, avoid: Collection[str]) -> list[Item]:
+    """Every question that the leaves are measured with, in leaf order.
+
+    `avoid` holds the normalised user turns, passages included, met in generation and training: what `seen` finds among
+    the questions of heldout.yaml is left out, and simulations draw around it.
+    """
+    met = frozenset(avoid)
+    found: list[Item] = []
+    for leaf in leaves:
+        written = from_file(leaf)
+        known = {item.id for item in seen(written, met)}
+        found += [item for item in written if item.id not in known]
+        if leaf.kind == "skill" and leaf.simulation is not None:
+            found += simulation.held_out(leaf, count=recipe.simulation_items, seed=recipe.seed, avoid=met)
+    return distinct(found)
+
+
+def from_file(leaf: Leaf) -> list[Item]:
+    """The questions of the leaf's heldout.yaml, all of them."""
+    return distinct(
+        Item(
+            id=item_id(leaf.path, held.question, held.context),
+            leaf=leaf.path,
+            source="heldout",
+            question=held.question,
+            answer=held.answer,
+            accept=held.accept,
+            context=held.context,
+            metric=held.metric,
+            cluster=_cluster(leaf, held),
+        )
+        for held in leaf.held_out
+    )
+
+
+def base_items(path: Path) -> list[Item]:
+    """The base's own tasks, one JSON object a line: kind, context, question, answer; their leaf is "base/<kind>"."""
+    if not path.is_file():
+        fix = "name a JSONL file of tasks in base_tasks, or leave it empty to do without the forgetting check"
+        raise InputError("there is no such file of base tasks", where=str(path), fix=fix)
+    return distinct(
+        Item(
+            id=item_id(f"base/{task.kind}", task.question, task.context or None),
+            leaf=f"base/{task.kind}",
+            source="base",
+            question=task.question,
+            answer=task.answer,
+            context=task.context or None,
+            cluster=digest(task.context)[:32] if task.context else None,
+        )
+        for task in read_records(path, BaseTask)
+    )
+
+
+def item_id(leaf: str, question: str, context: str | None) -> str:
+    """The same for the same question, whatever its answer: corrected answers keep their place in a comparison."""
+    return digest([leaf, question, context])[:32]
+
+
+def distinct(found: Iterable[Item]) -> list[Item]:
+    """The items without repetitions; one question with two different answers is an InputError."""
+    first: dict[str, Item] = {}
+    for item in found:
+        other = first.setdefault(item.id, item)
+        if (other.answer, other.accept, other.metric) != (item.answer, item.accept, item.metric):
+            what = f"{item.question!r} is asked twice with different answers: {other.answer!r} and {item.answer!r}"
+            raise InputError(what, where=item.leaf, fix="keep one of them; list further right answers under accept")
+    return list(first.values())
+
+
+def seen(asked: Iterable[Item], avoid: Collection[str]) -> list[Item]:
+    """The items that are among the normalised texts of `avoid`, an item with a passage together with its passage."""
+    return [item for item in asked if normalise(with_context(item.question, item.context)) in avoid]
+
+
+def overlaps(asked: Iterable[Item], questions: Iterable[str]) -> list[Item]:
+    """The items that share an 8-gram with one of `questions` (user turns as they were put to a model).
+
+    An item with a passage is compared by its passage: "Sum this up." may be asked again, about another text.
+    """
+    met = {gram for question in questions for gram in ngrams(question)}
+    return [item for item in asked if not met.isdisjoint(ngrams(item.context or item.question))]
+
+
+def _cluster(leaf: Leaf, held: HeldOut) -> str | None:
+    """Questions on one passage go together; so do phrasings of one fact, known by its answer, in a knowledge leaf."""
+    if held.context:
+        return digest(normalise(held.context))[:32]
+    return digest(normalise(held.answer))[:32] if leaf.kind == "knowledge" else None

@@ -1,0 +1,63 @@
+"""How right an answer is, from 0 to 1. Pure, and there is always a score: an empty answer has 0."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+from instructlab_like.records import Item
+
+ARTICLES = frozenset({"a", "an", "the"})
+SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen twenty"""
+DIGITS = {word: str(number) for number, word in enumerate(SMALL.split())}
+# Unlike `records.normalise`, a number keeps its sign and its decimals: -5 is not 5, and 3.5 is not "3 5".
+WORD = re.compile(r"(?:(?<!\w)-)?\d+(?:,\d{3}(?!\d))*(?:\.\d+)?\w*|\w+")
+
+
+def score(item: Item, text: str) -> float:
+    """The score of `text` as an answer to `item`, by the item's own metric; the best over all accepted answers."""
+    right = (item.answer, *item.accept)
+    if item.metric == "exact":
+        return max(exact(answer, text) for answer in right)
+    if item.metric == "f1":
+        return max(f1(answer, text) for answer in right)
+    return max(contains(answer, text) for answer in right)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """What is compared: folded words, small numbers as digits, no thousands separators, no article in front."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2212", "-")
+    found = [DIGITS.get(word, word.replace(",", "")) for word in WORD.findall(folded)]
+    return tuple(found[1:] if len(found) > 1 and found[0] in ARTICLES else found)
+
+
+def exact(answer: str, text: str) -> float:
+    """1 if both say the same words; an answer without any word (`->`) is compared as it is written."""
+    wanted = words(answer)
+    if not wanted:
+        return float(bool(answer.strip()) and answer.strip() == text.strip())
+    return float(wanted == words(text))
+
+
+def contains(answer: str, text: str) -> float:
+    """1 if the answer's words stand in the text, whole, in order and side by side."""
+    wanted, given = words(answer), words(text)
+    if not wanted:
+        return float(bool(answer.strip()) and answer.strip() in text)
+    return float(any(given[at : at + len(wanted)] == wanted for at in range(len(given) - len(wanted) + 1)))
+
+
+def f1(answer: str, text: str) -> float:
+    """Harmonic mean of word precision and recall, articles apart (SQuAD 1.1, Rajpurkar et al. 2016)."""
+    wanted, given = Counter(_telling(answer)), Counter(_telling(text))
+    if not wanted:
+        return exact(answer, text)
+    shared = (wanted & given).total()
+    return 2 * shared / (wanted.total() + given.total())
+
+
+def _telling(text: str) -> list[str]:
+    found = words(text)
+    return [word for word in found if word not in ARTICLES] or list(found)

@@ -1,0 +1,240 @@
+"""A run's scores in one record: base and checkpoints side by side, per leaf and overall, and the forgetting check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from instructlab_like.errors import InputError, explain
+from instructlab_like.evaluation.effect import Paired, Triple, average, effect, estimate, overall
+from instructlab_like.records import Answer, Effect, Item, LeafCounts, Record, plain
+from instructlab_like.workspace import FORMAT, write_whole
+
+BASE = "base"  # the name of the model without an adapter, in answers
+OWN = "base/"  # the leaves of the base's own tasks begin so
+SIGNS = {"better": "▲ better", "worse": "▼ worse", "tied": "= tied", "underpowered": "? underpowered"}
+
+
+class BaseScore(Record):
+    """The model before training; `forgetting` is its score on its own tasks. None: there were no such items."""
+
+    name: str
+    overall: float | None
+    overall_interval: tuple[float, float] | None
+    overall_trained: float | None
+    forgetting: float | None
+    forgetting_interval: tuple[float, float] | None
+
+
+class CheckpointScore(Record):
+    """A trained model; `overall_trained` is the mean over the leaves that received samples."""
+
+    name: str
+    overall: float | None
+    overall_trained: float | None
+    forgetting: float | None  # its score on the base's own tasks
+    leaves: tuple[Effect, ...]
+    overall_effect: Effect | None
+    overall_trained_effect: Effect | None
+    forgetting_effect: Effect | None
+    forgetting_kinds: tuple[Effect, ...]
+
+
+class Summary(Record):
+    """`6-evaluation/summary.json`. All scores are 0..1, all intervals 95 %; every leaf counts the same in a mean."""
+
+    format: int = FORMAT
+    base: BaseScore
+    checkpoints: tuple[CheckpointScore, ...]
+    samples: tuple[LeafCounts, ...]
+    unscored: tuple[str, ...]  # leaves without held-out questions
+    untrained: tuple[str, ...]  # leaves that received no samples
+    left_out: dict[str, int]  # by leaf: held-out questions not asked because training had seen them
+    unanswered: dict[str, int]  # by leaf: questions scored 0 because they do not fit the model's context window
+
+
+def summarise(
+    items: Sequence[Item],
+    answers: Sequence[Answer],
+    *,
+    enough: int,
+    leaves: Sequence[LeafCounts],
+    base: str = BASE,
+    seen: Sequence[Item] = (),
+) -> Summary:
+    """Put the scores of one run together; `leaves` are all leaves of the run, `seen` the items left out, `base` the
+    base model's name. Raises InputError when a model has not answered every item."""
+    scores = _scores(items, answers)
+    groups = _by_leaf(items)
+    own = {leaf: group for leaf, group in groups.items() if leaf.startswith(OWN)}
+    asked = {leaf: group for leaf, group in groups.items() if leaf not in own}
+    kept = {leaf.leaf for leaf in leaves if leaf.kept}
+    trained = {leaf: group for leaf, group in asked.items() if leaf in kept}
+    silent = {answer.item for answer in answers if answer.model == BASE and answer.unanswered}
+    before = scores[BASE]
+    means = [_mean(part, before) for part in (asked, trained, own)]
+    return Summary(
+        base=BaseScore(
+            name=base,
+            overall=_mid(means[0]),
+            overall_interval=_ends(means[0]),
+            overall_trained=_mid(means[1]),
+            forgetting=_mid(means[2]),
+            forgetting_interval=_ends(means[2]),
+        ),
+        checkpoints=tuple(
+            _checkpoint(name, before, after, asked, trained, own, enough)
+            for name, after in scores.items()
+            if name != BASE
+        ),
+        samples=tuple(leaves),
+        unscored=tuple(leaf.leaf for leaf in leaves if leaf.leaf not in asked),
+        untrained=tuple(
+            dict.fromkeys(name for name in [leaf.leaf for leaf in leaves] + list(asked) if name not in kept)
+        ),
+        left_out=dict(Counter(item.leaf for item in seen)),
+        unanswered=dict(Counter(item.leaf for item in items if item.id in silent)),
+    )
+
+
+def write(path: Path, summary: Summary) -> None:
+    write_whole(path, orjson.dumps(plain(summary), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def read(path: Path) -> Summary:
+    """The summary of a run; InputError when it is missing or not one of this version."""
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError("there is no such summary", where=str(path), fix="make it first: ilk evaluate") from error
+    except ValidationError as error:
+        fix = "it was changed by hand or by another version: ilk evaluate writes it anew"
+        raise InputError("; ".join(explain(error)), where=str(path), fix=fix) from error
+
+
+def table(summary: Summary) -> str:
+    """The summary as aligned text of at most 110 columns, one block per checkpoint."""
+    blocks = [line for checkpoint in summary.checkpoints for line in _block(summary, checkpoint)]
+    if not summary.checkpoints and summary.base.overall is not None and summary.base.overall_interval:
+        low, high = summary.base.overall_interval
+        blocks.append(f"{summary.base.name}: held-out score {summary.base.overall:.2f} [{low:.2f}–{high:.2f}]")
+    notes = [
+        ("received no samples", summary.untrained),
+        ("have no held-out questions", summary.unscored),
+        ("lost held-out questions that training had seen", _counted(summary.left_out)),
+        ("have questions too long for the model, scored 0", _counted(summary.unanswered)),
+    ]
+    for what, leaves in notes:
+        if leaves:
+            blocks += [f"leaves that {what} ({len(leaves)}):", *(f"  {leaf}" for leaf in leaves)]
+    return "\n".join(blocks)
+
+
+def _scores(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, dict[str, float]]:
+    """Scores by model and item, in the answers' order of models; every model has answered every item."""
+    found: dict[str, dict[str, float]] = {BASE: {}}
+    for answer in answers:
+        found.setdefault(answer.model, {})[answer.item] = answer.score
+    for model, given in found.items():
+        missing = [item for item in items if item.id not in given]
+        if missing:
+            what = f"{model} has no answer to {len(missing)} of {len(items)} items, the first: {missing[0].question!r}"
+            raise InputError(what, where=missing[0].leaf, fix="answer them first: ilk evaluate")
+    return found
+
+
+def _by_leaf(items: Sequence[Item]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.leaf, []).append(item)
+    return groups
+
+
+def _labels(group: Sequence[Item]) -> list[str]:
+    return [item.cluster or item.id for item in group]
+
+
+def _mean(groups: Mapping[str, list[Item]], scores: Mapping[str, float]) -> Triple | None:
+    parts = [estimate([scores[item.id] for item in group], _labels(group)) for group in groups.values()]
+    return average(parts) if parts else None
+
+
+def _mid(mean: Triple | None) -> float | None:
+    return mean[1] if mean else None
+
+
+def _ends(mean: Triple | None) -> tuple[float, float] | None:
+    return (mean[0], mean[2]) if mean else None
+
+
+def _checkpoint(
+    name: str,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    asked: Mapping[str, list[Item]],
+    trained: Mapping[str, list[Item]],
+    own: Mapping[str, list[Item]],
+    enough: int,
+) -> CheckpointScore:
+    def paired(groups: Mapping[str, list[Item]]) -> list[Paired]:
+        return [
+            Paired(leaf, [before[item.id] for item in group], [after[item.id] for item in group], _labels(group))
+            for leaf, group in groups.items()
+        ]
+
+    def together(label: str, groups: Mapping[str, list[Item]]) -> Effect | None:
+        return overall(label, paired(groups), enough=enough) if groups else None
+
+    def single(groups: Mapping[str, list[Item]]) -> tuple[Effect, ...]:
+        return tuple(
+            effect(one.leaf, one.base, one.tuned, enough=enough, clusters=one.clusters) for one in paired(groups)
+        )
+
+    whole, taught, kept = together("overall", asked), together("overall_trained", trained), together("forgetting", own)
+    return CheckpointScore(
+        name=name,
+        overall=whole.tuned if whole else None,
+        overall_trained=taught.tuned if taught else None,
+        forgetting=kept.tuned if kept else None,
+        leaves=single(asked),
+        overall_effect=whole,
+        overall_trained_effect=taught,
+        forgetting_effect=kept,
+        forgetting_kinds=single(own),
+    )
+
+
+def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
+    counts = {leaf.leaf: (f"{leaf.made}", f"{leaf.kept}") for leaf in summary.samples}
+    lines = [
+        f"{checkpoint.name} against {summary.base.name}, held-out scores with 95 % intervals",
+        _line("leaf", "made", "kept", "n", "base", "tuned", "change", "verdict"),
+    ]
+    lines += [_effect_line(one.leaf, counts.get(one.leaf, ("–", "–")), one) for one in checkpoint.leaves]
+    means = [
+        (f"mean of {len(checkpoint.leaves)} leaves", checkpoint.overall_effect),
+        ("mean of leaves with samples", checkpoint.overall_trained_effect),
+        *((one.leaf, one) for one in checkpoint.forgetting_kinds),
+        ("mean of the base's own tasks", checkpoint.forgetting_effect),
+    ]
+    lines += [_effect_line(label, ("", ""), one) for label, one in means if one]
+    return [*lines, ""]
+
+
+def _effect_line(label: str, counts: tuple[str, str], one: Effect) -> str:
+    base = f"{one.base:.2f} [{one.base_interval[0]:.2f}–{one.base_interval[1]:.2f}]"
+    tuned = f"{one.tuned:.2f} [{one.tuned_interval[0]:.2f}–{one.tuned_interval[1]:.2f}]"
+    return _line(label, *counts, f"{one.n}", base, tuned, f"{one.delta[1]:+.2f}", SIGNS[one.effect])
+
+
+def _line(label: str, made: str, kept: str, n: str, base: str, tuned: str, change: str, verdict: str) -> str:
+    name = label if len(label) <= 33 else f"…{label[-32:]}"
+    return f"{name:<33} {made:>5} {kept:>5} {n:>4}  {base:<16}  {tuned:<16}  {change:>6}  {verdict}".rstrip()
+
+
+def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(f"{leaf}: {count}" for leaf, count in counts.items())

@@ -1,0 +1,136 @@
+"""One record of a run's scores, and its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from instructlab_like.errors import InputError
+from instructlab_like.evaluation.summary import Summary, read, summarise, table, write
+from instructlab_like.records import Answer, Item, LeafCounts
+
+TAUGHT, UNTAUGHT, SILENT = (
+    "knowledge/geography/orsen",
+    "compositional_skills/rhyme",
+    "knowledge/history/a_leaf_with_a_long_name",
+)
+COUNTS = (
+    LeafCounts(leaf=TAUGHT, made=40, kept=31),
+    LeafCounts(leaf=UNTAUGHT, made=7, kept=0),
+    LeafCounts(leaf=SILENT, made=12, kept=12),
+)
+
+
+def questions(leaf: str, count: int) -> list[Item]:
+    source = "base" if leaf.startswith("base/") else "heldout"
+    return [
+        Item(id=f"{leaf}:{number}", leaf=leaf, source=source, question=f"{number}?", answer="x")
+        for number in range(count)
+    ]
+
+
+ITEMS = [
+    *questions(TAUGHT, 30),
+    *questions(UNTAUGHT, 20),
+    *questions("base/copying", 20),
+    *questions("base/reading", 40),
+]
+RIGHT = {
+    "base": {TAUGHT: 1, UNTAUGHT: 10, "base/copying": 20, "base/reading": 30},
+    "tuned": {TAUGHT: 24, UNTAUGHT: 10, "base/copying": 19, "base/reading": 30},
+}
+
+
+def answers(*models: str) -> list[Answer]:
+    return [
+        Answer(
+            item=item.id, model=model, text="x", score=float(int(item.id.rpartition(":")[2]) < RIGHT[model][item.leaf])
+        )
+        for model in models
+        for item in ITEMS
+    ]
+
+
+@pytest.fixture
+def summary() -> Summary:
+    return summarise(ITEMS, answers("base", "tuned"), enough=20, leaves=COUNTS, base="a/model", seen=ITEMS[:2])
+
+
+def test_every_leaf_counts_the_same_and_the_bases_own_tasks_stand_apart(summary: Summary) -> None:
+    assert summary.base.name == "a/model"
+    assert summary.base.overall == pytest.approx((1 / 30 + 10 / 20) / 2)
+    assert summary.base.forgetting == pytest.approx((20 / 20 + 30 / 40) / 2)
+    tuned = summary.checkpoints[0]
+    assert tuned.overall == pytest.approx((24 / 30 + 10 / 20) / 2)
+    assert tuned.forgetting == pytest.approx((19 / 20 + 30 / 40) / 2)
+    assert [(one.leaf, one.n, one.effect) for one in tuned.leaves] == [(TAUGHT, 30, "better"), (UNTAUGHT, 20, "tied")]
+    assert [one.leaf for one in tuned.forgetting_kinds] == ["base/copying", "base/reading"]
+
+
+def test_the_mean_over_trained_leaves_leaves_the_others_out(summary: Summary) -> None:
+    assert summary.base.overall_trained == pytest.approx(1 / 30)
+    assert summary.checkpoints[0].overall_trained == pytest.approx(24 / 30)
+
+
+def test_what_is_not_trained_or_not_asked_is_listed(summary: Summary) -> None:
+    assert summary.untrained == (UNTAUGHT,)
+    assert summary.unscored == (SILENT,)
+    assert summary.left_out == {TAUGHT: 2}
+    shown = table(summary)
+    assert f"leaves that received no samples (1):\n  {UNTAUGHT}" in shown
+    assert f"leaves that have no held-out questions (1):\n  {SILENT}" in shown
+    assert f"  {TAUGHT}: 2" in shown
+
+
+def test_the_file_has_the_shape_that_others_read(summary: Summary, tmp_path: Path) -> None:
+    write(tmp_path / "summary.json", summary)
+    written = orjson.loads((tmp_path / "summary.json").read_bytes())
+    assert written["format"] == 1
+    assert {"name", "overall", "forgetting"} <= written["base"].keys()
+    checkpoint = written["checkpoints"][0]
+    assert {"name", "overall", "forgetting", "leaves"} <= checkpoint.keys()
+    assert {"leaf", "n", "base", "tuned", "delta", "effect"} <= checkpoint["leaves"][0].keys()
+    assert len(checkpoint["leaves"][0]["delta"]) == 3
+    assert read(tmp_path / "summary.json") == summary
+
+
+def test_a_summary_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such summary"):
+        read(tmp_path / "summary.json")
+    (tmp_path / "summary.json").write_text('{"base": 1}')
+    with pytest.raises(InputError, match=r"checkpoints: Field required"):
+        read(tmp_path / "summary.json")
+
+
+def test_an_item_without_an_answer_is_named() -> None:
+    with pytest.raises(InputError, match=r"tuned has no answer to 1 of 110 items, the first: '39\?'"):
+        summarise(ITEMS, answers("base", "tuned")[:-1], enough=20, leaves=COUNTS)
+
+
+def test_a_question_too_long_for_the_model_is_counted() -> None:
+    given = answers("base")
+    given[0] = given[0].model_copy(update={"text": "", "score": 0.0, "unanswered": "too long"})
+    found = summarise(ITEMS, given, enough=20, leaves=COUNTS)
+    assert found.unanswered == {TAUGHT: 1}
+    assert "too long for the model" in table(found)
+
+
+def test_without_checkpoints_or_items_there_is_still_a_summary() -> None:
+    alone = summarise(ITEMS, answers("base"), enough=20, leaves=COUNTS)
+    assert alone.checkpoints == ()
+    assert "base: held-out score 0.27 [" in table(alone)
+    nothing = summarise([], [], enough=20, leaves=COUNTS)
+    assert (nothing.base.overall, nothing.base.forgetting) == (None, None)
+    assert nothing.unscored == tuple(leaf.leaf for leaf in COUNTS)
+
+
+def test_the_table_is_at_most_110_columns_wide_and_aligned(summary: Summary) -> None:
+    lines = table(summary).splitlines()
+    assert max(map(len, lines)) <= 110
+    block = lines[1 : lines.index("")]
+    assert len({line.index("change") if "change" in line else line.index("+") - 1 for line in block[:2]}) == 1
+    assert block[1].split()[:4] == [TAUGHT, "40", "31", "30"]
+    assert block[1].endswith("▲ better")
+    assert "0.03 [0.01–0.17]  0.80 [0.63–0.90]   +0.77" in block[1]
