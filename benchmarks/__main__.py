@@ -1,0 +1,20 @@
+"""Run every benchmark and print its table: `python -m benchmarks [NAME …]`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+NAMES = ("start_up", "reading", "engine", "packing")
+
+
+def main() -> None:
+    for name in sys.argv[1:] or NAMES:
+        if name not in NAMES:
+            sys.exit(f"benchmarks: no {name!r}; known: {', '.join(NAMES)}")
+        print(f"== {name}", flush=True)
+        import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Write docs/commands.md and docs/recipes.md from the code; a test fails when they are out of date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from typer.cli import get_docs_for_click
+
+from instructlab_like.cli import app
+from instructlab_like.filters import find, members
+from instructlab_like.recipe import (
+    EvaluateRecipe,
+    FilterChoice,
+    GenerateRecipe,
+    LoraRecipe,
+    PhaseRecipe,
+    Recipe,
+    TeacherRecipe,
+    TrainRecipe,
+)
+
+DOCS = Path(__file__).parent
+SECTIONS: list[tuple[str, type[Recipe]]] = [
+    ("generate", GenerateRecipe),
+    ("generate.teacher", TeacherRecipe),
+    ("generate.filters[]", FilterChoice),
+    ("train", TrainRecipe),
+    ("train.lora", LoraRecipe),
+    ("train.phases[]", PhaseRecipe),
+    ("evaluate", EvaluateRecipe),
+]
+
+
+def commands() -> str:
+    command = typer.main.get_command(app)
+    with typer.Context(command, info_name="ilk") as context:
+        text = get_docs_for_click(obj=command, ctx=context, name="ilk", title="Commands")
+    return text.rstrip() + "\n"
+
+
+def recipes() -> str:
+    lines = [
+        "# Recipes",
+        "",
+        "A recipe is a YAML file with up to three sections: `generate`, `train`, `evaluate`. Options of the command",
+        "line win over it; what was in force, defaults included, is written to `run.yaml`.",
+    ]
+    for name, kind in SECTIONS:
+        lines += ["", f"## {name}", "", "| option | type | default | meaning |", "|---|---|---|---|"]
+        lines += [line(option, field) for option, field in kind.model_fields.items()]
+    lines += ["", "## Filters and their options", ""]
+    for name in members():
+        kind = find(name)
+        lines += [f"### {name}", "", (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " "), ""]
+        if kind.model_fields:
+            lines += ["| option | default |", "|---|---|"]
+            lines += [f"| {option} | `{field.default!r}` |" for option, field in kind.model_fields.items()] + [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def line(name: str, field: FieldInfo) -> str:
+    default = "required" if field.is_required() else f"`{shown_default(field.default)}`"
+    return f"| {name} | {shown_type(field.annotation)} | {default} | {field.description} |"
+
+
+def shown_default(value: object) -> str:
+    if isinstance(value, Recipe):
+        return "see below"
+    if isinstance(value, tuple) and value and isinstance(value[0], Recipe):
+        return ", ".join(str(part.name) for part in value if isinstance(part, FilterChoice | PhaseRecipe))
+    return str(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+def shown_type(annotation: object) -> str:
+    """A type as a reader of YAML would call it."""
+    if annotation is NoneType:
+        return "none"
+    if isinstance(annotation, type) and issubclass(annotation, Recipe):
+        return "mapping"
+    if get_origin(annotation) is Annotated:
+        return shown_type(get_args(annotation)[0])
+    parts = [part for part in get_args(annotation) if part is not Ellipsis]
+    if get_origin(annotation) is tuple:
+        return f"list of {shown_type(parts[0])}"
+    if parts and get_origin(annotation) is not dict:
+        return " or ".join(repr(part) if isinstance(part, str) else shown_type(part) for part in parts)
+    name = getattr(annotation, "__name__", str(annotation))
+    return {"str": "text", "int": "integer", "float": "number", "dict": "mapping"}.get(name, name)
+
+
+def main() -> None:
+    (DOCS / "commands.md").write_text(commands(), encoding="utf-8")
+    (DOCS / "recipes.md").write_text(recipes(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
