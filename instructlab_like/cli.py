@@ -57,12 +57,25 @@ def options(
 @app.command()
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="leaves, files or folders; default: taxonomy")] = None,
-    form: Annotated[Literal["text", "json"], typer.Option("--format", help="for people or for programs")] = "text",
+    profile: Annotated[
+        Literal["strict", "compatible"], typer.Option("--profile", help="all this project asks, or upstream's verdict")
+    ] = "strict",
+    schema_version: Annotated[
+        Literal["from-file", "latest"], typer.Option("--schema-version", help="each file's own version, or the newest")
+    ] = "from-file",
+    warnings_as_errors: Annotated[
+        bool, typer.Option("--warnings-as-errors", help="a warning fails, too; upstream's: the YAML lint's alone")
+    ] = False,
+    form: Annotated[
+        Literal["text", "json", "github", "sarif"], typer.Option("--format", help="for people or for programs")
+    ] = "text",
 ) -> None:
     """Validate leaves: every problem with its line and what to do. Exit code 2 when there are errors."""
+    from instructlab_like.checking.leaf import Options
     from instructlab_like.stages.check import check as stage
 
-    raise typer.Exit(stage(paths or [Path("taxonomy")], form=form))
+    options = Options(profile=profile, schema_version=schema_version, warnings_as_errors=warnings_as_errors)
+    raise typer.Exit(stage(paths or [Path("taxonomy")], options, form=form))
 
 
 @app.command()
@@ -71,7 +84,7 @@ def diff(
     taxonomy: Folder = None,
 ) -> None:
     """Say which leaves and seed examples were added, changed or removed since a Git ref."""
-    from instructlab_like.stages.check import diff as stage
+    from instructlab_like.stages.contribute import diff as stage
 
     stage(taxonomy or "taxonomy", base)
 
@@ -85,7 +98,7 @@ def new(
     taxonomy: Folder = None,
 ) -> None:
     """Scaffold a leaf; `ilk check` then names what is left to fill in."""
-    from instructlab_like.stages.check import new as stage
+    from instructlab_like.stages.contribute import new as stage
 
     stage(taxonomy or "taxonomy", path, grounded=grounded)
 

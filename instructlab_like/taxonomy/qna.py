@@ -29,6 +29,7 @@ class LeafFacts:
     path: str  # below the root
     folders: tuple[str, ...]  # the root's own name, then the path's parts: they decide the kind
     blob: str
+    version: int  # of the schema to read by
 
 
 def kind_of(folders: Sequence[str], document: Mapping) -> Literal["knowledge", "skill"]:
@@ -55,7 +56,7 @@ def version_of(document: Mapping) -> int:
 
 def parse(document: Mapping, facts: LeafFacts, findings: Findings) -> Knowledge | Skill | None:
     reader = _Reader(findings)
-    version = version_of(document)
+    version = facts.version
     if not reader.version(document, version):
         return None
     kind = kind_of(facts.folders, document)
@@ -153,6 +154,11 @@ class _Reader:
         if entry is None:
             return True
         value = entry.value.value if isinstance(entry.value, Scalar) else None
+        if version != version_of(document):  # a version that the file does not name was asked for
+            message = f"this is to be version {version} of the leaf schema, and is {_shown(entry.value)}"
+            fix = f"write `version: {version}`, and what that version asks for"
+            self.findings.error(entry.value, "other-version", message, fix=fix, field="version")
+            return True
         whole = not isinstance(value, bool) and isinstance(value, (int, float)) and value == version
         if not whole:
             message = f"the version must be a whole number, and this is {_shown(entry.value)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,16 @@ from instructlab_like.errors import InputError, LeafError
 from instructlab_like.records import Knowledge, Leaf, Skill, blob_id
 from instructlab_like.taxonomy import qna, siblings
 from instructlab_like.taxonomy.findings import Finding, Findings
-from instructlab_like.taxonomy.tree import HELD_OUT, QNA, SIMULATION, chosen, content
+from instructlab_like.taxonomy.tree import (
+    HELD_OUT,
+    QNA,
+    SIMULATION,
+    LeafFiles,
+    Place,
+    chosen,
+    place_of,
+    read_files,
+)
 from instructlab_like.taxonomy.yaml_lines import Mapping, Node, Sheet, load, plain
 
 
@@ -20,8 +30,8 @@ class Reading:
 
     leaf: Knowledge | Skill | None
     findings: tuple[Finding, ...]
-    sheet: Sheet | None  # of qna.yaml; None if there was nothing to parse
-    version: int
+    sheets: Dictionary[str, Sheet]  # by file name, of those that are there: qna.yaml, heldout.yaml, simulation.yaml
+    version: int  # by which qna.yaml was read
 
 
 def read_tree(root: Path, only: Sequence[str] = ()) -> tuple[list[Leaf], list[LeafError]]:
@@ -33,7 +43,7 @@ def read_tree(root: Path, only: Sequence[str] = ()) -> tuple[list[Leaf], list[Le
     broken: list[LeafError] = []
     for path in chosen(root, only):
         try:
-            leaves.append(_usable(root, path))
+            leaves.append(_usable(place_of(root, path)))
         except LeafError as error:
             broken.append(error)
     return leaves, broken
@@ -47,38 +57,45 @@ def read_leaf(root: Path, folder: Path) -> Leaf:
     paths = chosen(root, [folder])
     if any(not path.startswith(f"{paths[0]}/") for path in paths[1:]):
         raise InputError(f"holds {len(paths)} leaves", where=str(folder), fix=f"name one of them: {paths[0]}, …")
-    return _usable(root, paths[0])
+    return _usable(place_of(root, paths[0]))
 
 
-def examine(root: Path, path: str) -> Reading:
-    """Read the leaf at `path` below `root` and gather all that is wrong with it."""
-    findings = Findings(str(root / path / QNA))
-    data = _content(root, f"{path}/{QNA}", findings)
-    sheet = load(data) if data is not None else None
-    if data is None or sheet is None:
-        return Reading(None, tuple(findings.ordered), None, 1)
-    version = qna.version_of(sheet.root) if isinstance(sheet.root, Mapping) else 1
+def examine(place: Place, files: LeafFiles) -> Reading:
+    """A leaf out of its files, with all that keeps it from being one; the tree's folders decide its kind."""
+    folders = (place.root.resolve().name, *place.path.split("/"))
+    reading = examine_qna(place, files, folders=folders)
+    found = list(reading.findings)
+    sheets = dict(reading.sheets)
+    leaf = _with_siblings(place, files, reading.leaf, sheets, found)
+    return Reading(leaf, tuple(found), sheets, reading.version)
+
+
+def examine_qna(place: Place, files: LeafFiles, *, folders: Sequence[str], version: int | None = None) -> Reading:
+    """What `qna.yaml` alone says, read by its own version or a given one; `folders` decide the kind."""
+    findings = Findings(place.naming(QNA))
+    sheet = _sheet(QNA, files, findings)
+    if sheet is None:
+        return Reading(None, tuple(findings.ordered), {}, version or 1)
+    if version is None:
+        version = qna.version_of(sheet.root) if isinstance(sheet.root, Mapping) else 1
     _syntax(sheet, findings, strict=version > 1)
-    folders = (root.resolve().name, *path.split("/"))
-    leaf = _leaf(sheet, qna.LeafFacts(path=path, folders=folders, blob=blob_id(data)), findings)
-    found = findings.ordered
-    leaf = _with_siblings(root, path, leaf, found)
-    return Reading(leaf, tuple(found), sheet, version)
+    facts = qna.LeafFacts(path=place.path, folders=tuple(folders), blob=blob_id(files.own[QNA]), version=version)
+    leaf = _leaf(sheet, facts, findings)
+    return Reading(leaf, tuple(findings.ordered), {QNA: sheet}, version)
 
 
-def _usable(root: Path, path: str) -> Leaf:
-    reading = examine(root, path)
+def _usable(place: Place) -> Leaf:
+    reading = examine(place, read_files(place))
     if reading.leaf is None:
-        raise LeafError(path, [str(finding) for finding in reading.findings])
+        raise LeafError(place.path, [str(finding) for finding in reading.findings])
     return reading.leaf
 
 
-def _content(root: Path, name: str, findings: Findings) -> bytes | None:
-    try:
-        return content(root, name)
-    except InputError as error:
+def _sheet(name: str, files: LeafFiles, findings: Findings) -> Sheet | None:
+    if name in files.refused:
+        error = files.refused[name]
         findings.error(None, "unreadable", f"the file {error.what}", fix=error.fix)
-        return None
+    return load(files.own[name]) if name in files.own else None
 
 
 def _syntax(sheet: Sheet, findings: Findings, *, strict: bool) -> None:
@@ -109,12 +126,15 @@ def _is_empty(root: Node | None) -> bool:
     return root is None or not plain(root)
 
 
-def _with_siblings(root: Path, path: str, leaf: Knowledge | Skill | None, found: list[Finding]) -> Leaf | None:
+def _with_siblings(
+    place: Place, files: LeafFiles, leaf: Knowledge | Skill | None, sheets: dict[str, Sheet], found: list[Finding]
+) -> Leaf | None:
     """The leaf with what its sibling files add; their findings join the list, and an error in one leaves no leaf."""
-    held = Findings(str(root / path / HELD_OUT))
-    simulated = Findings(str(root / path / SIMULATION))
-    held_sheet = _sibling(root, f"{path}/{HELD_OUT}", held)
-    simulated_sheet = _sibling(root, f"{path}/{SIMULATION}", simulated)
+    held = Findings(place.naming(HELD_OUT))
+    simulated = Findings(place.naming(SIMULATION))
+    held_sheet = _sibling(HELD_OUT, files, held)
+    simulated_sheet = _sibling(SIMULATION, files, simulated)
+    sheets |= {name: sheet for name, sheet in ((HELD_OUT, held_sheet), (SIMULATION, simulated_sheet)) if sheet}
     questions = siblings.held_out(held_sheet.root, held) if held_sheet else ()
     simulation = siblings.simulation(simulated_sheet.root, simulated) if simulated_sheet else None
     if leaf:
@@ -131,11 +151,10 @@ def _with_siblings(root: Path, path: str, leaf: Knowledge | Skill | None, found:
     return leaf.model_copy(update=added)
 
 
-def _sibling(root: Path, name: str, findings: Findings) -> Sheet | None:
+def _sibling(name: str, files: LeafFiles, findings: Findings) -> Sheet | None:
     """The sheet of a sibling file that can be parsed at all."""
-    data = _content(root, name, findings)
-    if data is None:
+    sheet = _sheet(name, files, findings)
+    if sheet is None:
         return None
-    sheet = load(data)
     _syntax(sheet, findings, strict=True)
     return None if sheet.problems else sheet

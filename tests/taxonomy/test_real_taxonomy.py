@@ -7,13 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from leaf_files import found_in
 
+from instructlab_like.checking.leaf import Options
 from instructlab_like.records import Knowledge
 from instructlab_like.taxonomy.chunks import count, cut
 from instructlab_like.taxonomy.documents import Document, fetch
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.taxonomy.repository import Repository, enclosing
-from instructlab_like.taxonomy.rules import check
 
 pytestmark = [
     pytest.mark.real,
@@ -40,7 +41,11 @@ def test_all_real_leaves_are_read_and_pass_the_check(real: Path) -> None:
     leaves, broken = read_tree(real / "taxonomy")
     assert len(leaves) == 19
     assert broken == []
-    assert [finding for finding in check(real / "taxonomy") if finding.severity == "error"] == []
+    assert [
+        finding
+        for finding in found_in(real / "taxonomy", options=Options(profile="compatible"))
+        if finding.severity == "error"
+    ] == []
 
 
 def test_the_documents_of_real_leaves_come_out_of_their_bundles(

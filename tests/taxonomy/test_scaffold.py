@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from leaf_files import found_in
 
 from instructlab_like.errors import InputError
 from instructlab_like.taxonomy.read import read_leaf
-from instructlab_like.taxonomy.rules import check
 from instructlab_like.taxonomy.scaffold import Kind, new_leaf
 
 PLACES: list[tuple[Kind, str]] = [
@@ -21,7 +21,7 @@ PLACES: list[tuple[Kind, str]] = [
 def test_a_new_leaf_lacks_nothing_but_its_words(tmp_path: Path, kind: Kind, path: str) -> None:
     files = new_leaf(tmp_path, path, kind)
     assert [file.name for file in files] == ["qna.yaml", "attribution.txt", "heldout.yaml"]
-    codes = {finding.code for finding in check(tmp_path) if finding.severity == "error"}
+    codes = {finding.code for finding in found_in(tmp_path) if finding.severity == "error"}
     assert codes == {"empty", "empty-attribution"} | ({"document"} if kind == "knowledge" else set())
 
 
@@ -29,7 +29,7 @@ def test_a_new_leaf_lacks_nothing_but_its_words(tmp_path: Path, kind: Kind, path
 def test_filling_in_what_check_names_makes_a_leaf(tmp_path: Path, kind: Kind, path: str) -> None:
     qna, attribution, _ = new_leaf(tmp_path, path, kind)
     lines = qna.read_text().splitlines()
-    empty = [finding for finding in check(tmp_path) if finding.code == "empty"]
+    empty = [finding for finding in found_in(tmp_path) if finding.code == "empty"]
     for number, finding in enumerate(empty):
         line = lines[finding.line - 1]
         assert line[finding.column - 1 : finding.column + 1] == '""'
@@ -38,7 +38,7 @@ def test_filling_in_what_check_names_makes_a_leaf(tmp_path: Path, kind: Kind, pa
     attribution.write_text(attribution.read_text().replace("work:", "work: Tides"))
     if kind == "knowledge":
         (qna.parent / "tides.md").write_text("The sea rises.\n")
-    assert [finding.code for finding in check(tmp_path)] == ["none-held-out"]
+    assert [finding.code for finding in found_in(tmp_path)] == ["none-held-out"]
     leaf = read_leaf(tmp_path, Path(path))
     assert len(leaf.seeds) == 5
     assert leaf.kind == ("knowledge" if kind == "knowledge" else "skill")

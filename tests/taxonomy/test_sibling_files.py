@@ -3,12 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from leaf_files import knowledge, skill, write_leaf
+from leaf_files import found_in, knowledge, skill, write_leaf
 
 from instructlab_like.errors import LeafError
 from instructlab_like.records import ChoiceParameter, HeldOut, IntegerParameter, Skill
 from instructlab_like.taxonomy.read import read_leaf
-from instructlab_like.taxonomy.rules import check
 
 SKILL = "compositional_skills/sums"
 
@@ -126,4 +125,4 @@ def test_a_key_given_twice_in_a_sibling_file_is_an_error(tmp_path: Path) -> None
 
 def test_a_broken_sibling_of_a_broken_leaf_is_reported_as_well(tmp_path: Path) -> None:
     write_leaf(tmp_path, SKILL, "seed_examples: [", heldout="questions: [")
-    assert [Path(finding.path).name for finding in check(tmp_path)] == ["heldout.yaml", "qna.yaml"]
+    assert [Path(finding.path).name for finding in found_in(tmp_path)] == ["heldout.yaml", "qna.yaml"]

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from instructlab_like.checking.leaf import STRICT, Options
+from instructlab_like.checking.whole import check
+from instructlab_like.taxonomy.findings import Finding
+
 Values = dict[str, object]
 
 ATTRIBUTION = "Title of work: Tides\nLicense of the work: CC-BY-4.0\n"
@@ -57,6 +61,10 @@ def write_leaf(root: Path, path: str, qna: object, **files: str) -> Path:
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     return folder
+
+
+def found_in(*paths: Path, options: Options = STRICT) -> list[Finding]:
+    return list(check(paths, options).findings)
 
 
 def git(folder: Path, *arguments: str, author: str = "Ann") -> str:

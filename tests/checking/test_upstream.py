@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 import yaml
 from instructlab.schema.taxonomy import Taxonomy, TaxonomyParser, TaxonomyReadingException
-from leaf_files import dumped, knowledge, skill, write_leaf
+from leaf_files import dumped, found_in, knowledge, skill, write_leaf
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
+from instructlab_like.checking.leaf import Options
 from instructlab_like.taxonomy.findings import Findings
 from instructlab_like.taxonomy.qna import LeafFacts, parse, version_of
 from instructlab_like.taxonomy.read import examine
-from instructlab_like.taxonomy.rules import check
+from instructlab_like.taxonomy.tree import place_of, read_files
 from instructlab_like.taxonomy.yaml_lines import Mapping, load
 
+COMPATIBLE = Options(profile="compatible")
 SKILL, KNOWLEDGE, FOUNDATION = "compositional_skills/sums", "knowledge/tides", "foundational_skills/sums"
 
 
@@ -99,7 +101,8 @@ def test_every_mutation_of_a_leaf_gets_the_oracles_verdict(tmp_path: Path, path:
         text = dumped(mutant)
         file = write_leaf(tmp_path, path, text) / "qna.yaml"
         expected = oracle.accepts(file)
-        reading = examine(tmp_path, path)
+        place = place_of(tmp_path, path)
+        reading = examine(place, read_files(place))
         accepted = not any(finding.severity == "error" for finding in reading.findings)
         valid, invalid = valid + expected, invalid + (not expected)
         if accepted != expected:
@@ -163,7 +166,7 @@ EDGES = {
 def test_edge_cases_get_the_oracles_verdict(tmp_path: Path, name: str) -> None:
     file = write_leaf(tmp_path, SKILL, EDGES[name]) / "qna.yaml"
     file.write_bytes(EDGES[name].encode())
-    found = [finding for finding in check(tmp_path) if finding.severity == "error"]
+    found = [finding for finding in found_in(tmp_path, options=COMPATIBLE) if finding.severity == "error"]
     assert (found == []) == Oracle(lint=True).accepts(file), found
 
 
@@ -171,7 +174,7 @@ def test_edge_cases_get_the_oracles_verdict(tmp_path: Path, name: str) -> None:
 def test_old_knowledge_is_one_error(tmp_path: Path, version: int) -> None:
     values = {**knowledge(), "version": version, "created_by": ""}
     file = write_leaf(tmp_path, KNOWLEDGE, values) / "qna.yaml"
-    errors = [finding.code for finding in check(tmp_path) if finding.severity == "error"]
+    errors = [finding.code for finding in found_in(tmp_path, options=COMPATIBLE) if finding.severity == "error"]
     assert errors == (["empty"] if version == 3 else ["deprecated"])
     assert not Oracle(lint=True).accepts(file)
 
@@ -180,14 +183,15 @@ def test_old_knowledge_is_one_error(tmp_path: Path, version: int) -> None:
 @pytest.mark.parametrize("values", [skill(), knowledge()], ids=["skill", "knowledge"])
 def test_the_nearest_folder_decides_the_kind_as_it_does_for_the_oracle(tmp_path: Path, path: str, values: Any) -> None:
     file = write_leaf(tmp_path, path, values) / "qna.yaml"
-    assert (examine(tmp_path, path).leaf is not None) == Oracle(lint=True).accepts(file)
+    place = place_of(tmp_path, path)
+    assert (examine(place, read_files(place)).leaf is not None) == Oracle(lint=True).accepts(file)
 
 
 def test_a_leaf_without_errors_is_read_whole() -> None:
     root = load(dumped(knowledge()).encode()).root
     assert isinstance(root, Mapping)
     findings = Findings("qna.yaml")
-    leaf = parse(root, LeafFacts(path="a", folders=("knowledge", "a"), blob="b"), findings)
+    leaf = parse(root, LeafFacts(path="a", folders=("knowledge", "a"), blob="b", version=3), findings)
     assert leaf is not None
     assert version_of(root) == 3
     told = yaml.safe_load(dumped(knowledge()))["seed_examples"]

@@ -3,29 +3,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from leaf_files import dumped, knowledge, skill, write_leaf
+from leaf_files import dumped, found_in, knowledge, skill, write_leaf
 
-from instructlab_like.errors import InputError
-from instructlab_like.taxonomy.rules import check
+from instructlab_like.checking.leaf import Options
 
 SKILL = "compositional_skills/sums"
 
 
 def said(root: Path, *paths: str) -> list[tuple[str, str, int, int]]:
-    found = check(root, [Path(path) for path in paths])
+    found = found_in(*[root / path for path in paths] or [root])
     return [(Path(finding.path).name, finding.code, finding.line, finding.column) for finding in found]
 
 
 def test_a_good_leaf_has_no_finding(tmp_path: Path) -> None:
     write_leaf(tmp_path, SKILL, skill())
     write_leaf(tmp_path, "knowledge/tides", knowledge())
-    assert check(tmp_path) == []
+    assert found_in(tmp_path) == []
 
 
 def test_lint_is_part_of_the_check_and_warnings_stay_warnings(tmp_path: Path) -> None:
     text = dumped(skill()).replace("created_by: ann\n", "created_by: ann  \n\n\n\n\n").rstrip("\n")
     write_leaf(tmp_path, SKILL, text)
-    found = check(tmp_path)
+    found = found_in(tmp_path)
     assert [(finding.code, finding.severity, finding.line) for finding in found] == [
         ("trailing-spaces", "error", 2),
         ("empty-lines", "warning", 6),
@@ -46,29 +45,29 @@ def test_an_attribution_must_say_something(tmp_path: Path, text: str | None, cod
     assert said(tmp_path) == [("attribution.txt", code, 1, 1)]
 
 
-def test_version_one_needs_no_attribution(tmp_path: Path) -> None:
+def test_upstream_wants_no_attribution_of_version_one(tmp_path: Path) -> None:
     (write_leaf(tmp_path, SKILL, skill(version=1)) / "attribution.txt").unlink()
-    assert check(tmp_path) == []
+    assert found_in(tmp_path, options=Options(profile="compatible")) == []
 
 
-def test_a_source_that_will_not_be_fetched_is_a_warning(tmp_path: Path) -> None:
+def test_a_source_that_will_not_be_fetched_is_an_error(tmp_path: Path) -> None:
     values = knowledge(repo="https://user:secret@127.0.0.1/x", commit="main", patterns=["../*.md", "/etc/*.md"])
     write_leaf(tmp_path, "knowledge/tides", values)
-    found = check(tmp_path)
+    found = found_in(tmp_path)
     assert [(finding.field, finding.severity) for finding in found] == [
-        ("document.commit", "warning"),
-        ("document.patterns[1]", "warning"),
-        ("document.patterns[2]", "warning"),
-        ("document.repo", "warning"),
+        ("document.commit", "error"),
+        ("document.patterns[1]", "error"),
+        ("document.patterns[2]", "error"),
+        ("document.repo", "error"),
     ]
 
 
 def test_a_document_of_this_tree_must_be_there(tmp_path: Path) -> None:
     folder = write_leaf(tmp_path, "knowledge/tides", knowledge(repo=".", commit="HEAD"))
-    found = check(tmp_path)
+    found = found_in(tmp_path)
     assert [(finding.field, finding.severity) for finding in found] == [("document.patterns[1]", "error")]
     (folder / "tides.md").write_text("# Tides\n\nThe sea rises and falls.\n")
-    assert check(tmp_path) == []
+    assert found_in(tmp_path) == []
 
 
 def test_a_file_with_a_name_that_is_never_read_is_an_error(tmp_path: Path) -> None:
@@ -82,7 +81,10 @@ def test_a_file_with_a_name_that_is_never_read_is_an_error(tmp_path: Path) -> No
 def test_only_the_named_leaves_are_checked(tmp_path: Path) -> None:
     write_leaf(tmp_path, SKILL, "- 1\n")
     write_leaf(tmp_path, "compositional_skills/other", "- 1\n")
-    assert len(check(tmp_path)) == 2
-    assert [finding.path for finding in check(tmp_path, [tmp_path / SKILL])] == [f"{tmp_path}/{SKILL}/qna.yaml"]
-    with pytest.raises(InputError, match="holds no leaf"):
-        check(tmp_path, [Path("compositional_skills/nothing")])
+    assert len(found_in(tmp_path)) == 2
+    assert [finding.path for finding in found_in(tmp_path / SKILL)] == [f"{tmp_path}/{SKILL}/qna.yaml"]
+    (tmp_path / "nothing").mkdir()
+    assert [finding.code for finding in found_in(tmp_path / "nothing", tmp_path / "absent")] == [
+        "no-such-file",
+        "no-leaf",
+    ]
