@@ -57,6 +57,9 @@ def options(
 @app.command()
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="leaves, files or folders; default: taxonomy")] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="only leaves that differ from where the tree left this Git ref")
+    ] = None,
     profile: Annotated[
         Literal["strict", "compatible"], typer.Option("--profile", help="all this project asks, or upstream's verdict")
     ] = "strict",
@@ -75,7 +78,7 @@ def check(
     from instructlab_like.stages.check import check as stage
 
     options = Options(profile=profile, schema_version=schema_version, warnings_as_errors=warnings_as_errors)
-    raise typer.Exit(stage(paths or [Path("taxonomy")], options, form=form))
+    raise typer.Exit(stage(paths or [Path("taxonomy")], options, base=base, form=form))
 
 
 @app.command()

@@ -12,8 +12,8 @@ from instructlab_like.console import say
 from instructlab_like.errors import InputError
 
 
-def check(paths: Sequence[Path], options: Options, *, form: Form) -> int:
+def check(paths: Sequence[Path], options: Options, *, base: str | None, form: Form) -> int:
     """Print all findings of the leaves at or below the paths; returns 2 when one is an error, else 0."""
-    outcome = look(paths, options)
+    outcome = look(paths, options, base=base)
     say(printed(outcome, form))
     return InputError.code if outcome.failed else 0

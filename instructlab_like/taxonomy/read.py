@@ -60,10 +60,13 @@ def read_leaf(root: Path, folder: Path) -> Leaf:
     return _usable(place_of(root, paths[0]))
 
 
-def examine(place: Place, files: LeafFiles) -> Reading:
-    """A leaf out of its files, with all that keeps it from being one; the tree's folders decide its kind."""
+def examine(place: Place, files: LeafFiles, *, version: int | None = None) -> Reading:
+    """A leaf out of its files, with all that keeps it from being one; the tree's folders decide its kind.
+
+    `qna.yaml` is read by its own version, or by a given one.
+    """
     folders = (place.root.resolve().name, *place.path.split("/"))
-    reading = examine_qna(place, files, folders=folders)
+    reading = examine_qna(place, files, folders=folders, version=version)
     found = list(reading.findings)
     sheets = dict(reading.sheets)
     leaf = _with_siblings(place, files, reading.leaf, sheets, found)
