@@ -1,6 +1,7 @@
 """What a text claims, as far as it can be read off the surface: its numbers, its names, its content words.
 
-Two rooms compare texts by these: filters (is the answer in the passage, is this the same question) and evaluation.
+Three rooms compare texts by these: filters (is the answer in the passage, is this the same question), checking and
+evaluation.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
+
+from instructlab_like.records import normalise
 
 UNITS_TEXT = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen"""
@@ -144,3 +147,21 @@ def content_words(text: str) -> tuple[str, ...]:
             if len(rest) > 2 and rest not in STOP_WORDS and rest not in SMALL and not rest[0].isdigit()
         ]
     return tuple(found)
+
+
+class Vocabulary:
+    """The words of a text, and the beginnings of its longer ones."""
+
+    def __init__(self, text: str) -> None:
+        self.beginnings = {
+            word[:end] for word in content_words(text) for end in range(min(4, len(word)), len(word) + 1)
+        }
+        self.words = frozenset(normalise(text).split()) | frozenset(content_words(text))
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.words or word[: max(4, -(-2 * len(word) // 3))] in self.beginnings
+
+
+def listed(words: list[str]) -> str:
+    shown = list(dict.fromkeys(words))
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")

@@ -2,6 +2,7 @@
 
 IlkError                    anything a user may see; `code` is the exit code
 ├── InputError        (2)   the input is wrong: a file, an option, a path
+│   ├── FileError           a file that is not read: a link, no regular file, too large
 │   ├── LeafError           a leaf or one of its sibling files; carries every finding of the leaf
 │   ├── DocumentError       a leaf's documents cannot be had or read
 │   ├── TemplateError       a prompt template or its header
@@ -19,6 +20,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from instructlab_like.printable import escaped
+
 
 class IlkError(Exception):
     """`what` happened, `where` (file:line:column, field, endpoint), and `fix`: what to do about it."""
@@ -32,12 +35,22 @@ class IlkError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
+        """For a terminal: what a file or a server said cannot act on it."""
         lines = [f"{self.where}: {self.what}" if self.where else self.what]
-        return "\n".join([*lines, f"  → {self.fix}"] if self.fix else lines)
+        told = "\n".join([*lines, f"  → {self.fix}"] if self.fix else lines)
+        return "\n".join(escaped(line) for line in told.split("\n"))
 
 
 class InputError(IlkError):
     code = 2
+
+
+class FileError(InputError):
+    """A file that is not read; `finding` is the code under which `ilk check` tells of it."""
+
+    def __init__(self, what: str, *, fix: str, finding: str = "unreadable") -> None:
+        super().__init__(what, fix=fix)
+        self.finding = finding
 
 
 class LeafError(InputError):

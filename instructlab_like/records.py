@@ -11,13 +11,11 @@ import re
 import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from instructlab_like.frozen import Record as Record
 
 Plain = str | int | float | bool | None
-
-
-class Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def digest(value: object) -> str:

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from instructlab_like.claims import content_words, names, numbers
+from instructlab_like.claims import Vocabulary, content_words, listed, names, numbers
 from instructlab_like.filters import SampleFilter
-from instructlab_like.records import Sample, Verdict, normalise
+from instructlab_like.records import Sample, Verdict
 
 
 class Grounded(SampleFilter):
@@ -64,21 +64,3 @@ class Grounded(SampleFilter):
             if strangers:
                 return f"neither in the passage nor in the question: the name {listed(strangers)}"
         return None
-
-
-class Vocabulary:
-    """The words of a text, and the beginnings of its longer ones."""
-
-    def __init__(self, text: str) -> None:
-        self.beginnings = {
-            word[:end] for word in content_words(text) for end in range(min(4, len(word)), len(word) + 1)
-        }
-        self.words = frozenset(normalise(text).split()) | frozenset(content_words(text))
-
-    def __contains__(self, word: str) -> bool:
-        return word in self.words or word[: max(4, -(-2 * len(word) // 3))] in self.beginnings
-
-
-def listed(words: list[str]) -> str:
-    shown = list(dict.fromkeys(words))
-    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
