@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from instructlab_like.errors import position
-from instructlab_like.records import Record
+from instructlab_like.errors import FileError, position
+from instructlab_like.frozen import Record
 
 
 class Finding(Record):
@@ -45,6 +45,16 @@ class Findings:
 
     def warning(self, at: Place | None, code: str, message: str, *, fix: str, field: str = "") -> None:
         self._add(at, code, "warning", message, fix, field)
+
+    def unread(self, error: FileError) -> None:
+        """Tell that the file is not read, and why."""
+        message = f"the file {error.what}"
+        if error.finding == "link":
+            self.error(None, "link", message, fix=error.fix)
+        elif error.finding == "too-large":
+            self.error(None, "too-large", message, fix=error.fix)
+        else:
+            self.error(None, "unreadable", message, fix=error.fix)
 
     @property
     def ordered(self) -> list[Finding]:

@@ -6,18 +6,21 @@ Every problem becomes a finding. A leaf comes out only if there was no error.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
 from instructlab_like.records import DocumentSource, Knowledge, Pair, Seed, Skill
 from instructlab_like.taxonomy.findings import Findings
-from instructlab_like.taxonomy.yaml_lines import Entry, Items, Mapping, Node, Scalar, identity
+from instructlab_like.taxonomy.yaml_lines import Entry, Items, Mapping, Node, Scalar, Value, identity
 
 VERSIONS = (1, 2, 3)
 LEAST_SEEDS = {1: 1, 2: 5, 3: 5}
 LEAST_PAIRS = 3
 
+_GUESSED = 20  # unknown keys of a leaf for which a known one is suggested
+_HALVES = re.compile("[\ud800-\udfff]")
 _KNOWLEDGE_KEYS = ("version", "created_by", "domain", "document_outline", "document", "seed_examples")
 _SKILL_KEYS = ("version", "created_by", "task_description", "seed_examples")
 
@@ -98,6 +101,7 @@ def _in_wrong_folder(document: Mapping, kind: str, findings: Findings) -> bool:
 class _Reader:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
+        self.strangers = 0  # unknown keys
 
     def knowledge(self, document: Mapping, version: int, facts: LeafFacts) -> Knowledge | None:
         self.keys(document, "", required=_KNOWLEDGE_KEYS)
@@ -155,7 +159,7 @@ class _Reader:
             return True
         value = entry.value.value if isinstance(entry.value, Scalar) else None
         if version != version_of(document):  # a version that the file does not name was asked for
-            message = f"this is to be version {version} of the leaf schema, and is {_shown(entry.value)}"
+            message = f"this is to be version {_said(version)} of the leaf schema, and is {_shown(entry.value)}"
             fix = f"write `version: {version}`, and what that version asks for"
             self.findings.error(entry.value, "other-version", message, fix=fix, field="version")
             return True
@@ -165,7 +169,7 @@ class _Reader:
             fix = "write `version: 3`, without quotes"
             self.findings.error(entry.value, "wrong-type", message, fix=fix, field="version")
         elif version not in VERSIONS:
-            message = f"there is no version {version} of the leaf schema"
+            message = f"there is no version {_said(version)} of the leaf schema"
             self.findings.error(entry.value, "unknown-version", message, fix="write `version: 3`", field="version")
         return version in VERSIONS and not isinstance(value, bool)
 
@@ -227,9 +231,11 @@ class _Reader:
         return not missing
 
     def unknown(self, entry: Entry, known: Collection[str], field: str) -> None:
-        near = difflib.get_close_matches(str(entry.key), known, n=1)
+        self.strangers += 1
+        key = _said(entry.key)
+        near = difflib.get_close_matches(key, known, n=1) if self.strangers <= _GUESSED else []
         fix = f"did you mean {near[0]!r}?" if near else f"remove it; known here: {', '.join(known)}"
-        message = f"the key {_clip(str(entry.key))!r} is not known here"
+        message = f"the key {key!r} is not known here"
         self.findings.error(entry, "unknown-key", message, fix=fix, field=field)
 
     def text(self, node: Mapping, key: str, field: str, *, may_be_empty: bool = False) -> str:
@@ -243,6 +249,10 @@ class _Reader:
             self.findings.error(node, "wrong-type", f"this must be text, and is {_shown(node)}", fix=fix, field=field)
             return ""
         text = node.value.strip()
+        if _HALVES.search(text):  # as "\ud83d" in quotes, where a second half should follow; the schema lets it pass
+            fix = "write the character itself, or its whole code as \\U0001F600"
+            self.findings.warning(node, "half-character", "this text holds half a character", fix=fix, field=field)
+            text = _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)
         if not text and not may_be_empty:
             if node.value:  # the published schema lets blanks pass
                 self.findings.warning(node, "blank", "this text is blank", fix="fill it in", field=field)
@@ -302,8 +312,17 @@ def _shown(node: Node) -> str:
             return "yes or no to YAML (true, false, yes, no, on, off)"
         case Scalar(value=str()):
             return f"the text {_clip(str(node.value))!r}"
+        case Scalar(value=frozenset()):
+            return "a set"
         case Scalar():
-            return f"{_clip(str(node.value))} ({type(node.value).__name__})"
+            return f"{_said(node.value)} ({type(node.value).__name__})"
+
+
+def _said(value: Value) -> str:
+    """A scalar in a message; Python prints no number of more than 4,300 digits."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of too many digits"
+    return _clip(str(value))
 
 
 def _clip(text: str, width: int = 40) -> str:

@@ -96,8 +96,7 @@ def _usable(place: Place) -> Leaf:
 
 def _sheet(name: str, files: LeafFiles, findings: Findings) -> Sheet | None:
     if name in files.refused:
-        error = files.refused[name]
-        findings.error(None, "unreadable", f"the file {error.what}", fix=error.fix)
+        findings.unread(files.refused[name])
     return load(files.own[name]) if name in files.own else None
 
 
@@ -140,8 +139,8 @@ def _with_siblings(
     sheets |= {name: sheet for name, sheet in ((HELD_OUT, held_sheet), (SIMULATION, simulated_sheet)) if sheet}
     questions = siblings.held_out(held_sheet.root, held) if held_sheet else ()
     simulation = siblings.simulation(simulated_sheet.root, simulated) if simulated_sheet else None
-    if leaf:
-        siblings.leaked(leaf, questions, held)
+    if leaf and held_sheet and held_sheet.root:
+        siblings.leaked(leaf, questions, held_sheet.root, held)
     if leaf and leaf.kind == "knowledge" and simulated_sheet:
         fix = f"remove {SIMULATION}, or make the leaf a skill"
         simulated.error(None, "misplaced", "only a skill can have a simulation", fix=fix)

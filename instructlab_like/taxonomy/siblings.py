@@ -44,8 +44,10 @@ def simulation(root: Node | None, findings: Findings) -> Simulation | None:
     return found
 
 
-def leaked(leaf: Knowledge | Skill, questions: Sequence[HeldOut], findings: Findings) -> None:
-    """A held-out question that is a seed example as well would be shown to the teacher."""
+def leaked(leaf: Knowledge | Skill, questions: Sequence[HeldOut], root: Node, findings: Findings) -> None:
+    """A held-out question that is a seed example as well would be shown to the teacher; `root` is of heldout.yaml."""
+    listed = root.get("questions") if isinstance(root, Mapping) else None
+    nodes = {node.line: node for node in listed.items} if isinstance(listed, Items) else {}
     grounded = leaf.kind == "skill"
     seeds = {
         (normalise(pair.question), normalise(seed.context or "") if grounded else ""): seed.number
@@ -56,7 +58,7 @@ def leaked(leaf: Knowledge | Skill, questions: Sequence[HeldOut], findings: Find
         key = (normalise(held.question), normalise(held.context or "") if grounded else "")
         if key in seeds:
             message = f"this question is also seed example {seeds[key]}, which is shown to the teacher"
-            at = Scalar(held.line, 1, None)
+            at = nodes.get(held.line)
             findings.error(at, "held-out-in-seeds", message, fix="ask it otherwise", field=f"questions[{number}]")
 
 

@@ -34,7 +34,7 @@ def test_held_out_questions_join_the_leaf(tmp_path: Path) -> None:
     text = (
         "questions:\n"
         "  - question: What is twice two?\n    answer: |\n      four\n    accept: ['4']\n    metric: contains\n"
-        "  - {question: And twice three?, answer: six, context: Numbers.}\n"
+        "  - {question: 'And twice three?', answer: six, context: Numbers.}\n"
     )
     write_leaf(tmp_path, SKILL, skill(), heldout=text)
     assert read_leaf(tmp_path, Path(SKILL)).held_out == (
@@ -45,18 +45,18 @@ def test_held_out_questions_join_the_leaf(tmp_path: Path) -> None:
 
 def test_what_is_wrong_in_heldout_yaml_is_said_with_its_place(tmp_path: Path) -> None:
     text = (
-        "questions:\n  - {question: One?, answer: 4}\n  - {question: ' ', answer: x, metric: best}\n"
-        "  - {question: Two?, answr: x, line: 3}\n  - {question: Three?, answr: x}\n  - Four?\nextra: 1\n"
+        "questions:\n  - {question: 'One?', answer: 4}\n  - {question: ' ', answer: x, metric: best}\n"
+        "  - {question: 'Two?', answr: x, line: 3}\n  - {question: 'Three?', answr: x}\n  - Four?\nextra: 1\n"
     )
     assert findings(tmp_path, heldout=text) == [
-        "heldout.yaml:2:30: questions[1].answer: Input should be a valid string → correct the value; numbers given as "
+        "heldout.yaml:2:32: questions[1].answer: Input should be a valid string → correct the value; numbers given as "
         "text need quotes",
         "heldout.yaml:3:16: questions[2].question: this text is empty → fill it in, or remove the key",
         "heldout.yaml:3:40: questions[2].metric: Input should be 'exact', 'f1' or 'contains' → correct the value; "
         "numbers given as text need quotes",
-        "heldout.yaml:4:32: questions[3]: the key 'line' is not known here → remove it",
+        "heldout.yaml:4:34: questions[3]: the key 'line' is not known here → remove it",
         "heldout.yaml:5:5: questions[4]: the key 'answer' is missing → add `answer:`",
-        "heldout.yaml:5:24: questions[4].answr: the key 'answr' is not known here → remove or correct it",
+        "heldout.yaml:5:26: questions[4].answr: the key 'answr' is not known here → remove or correct it",
         "heldout.yaml:6:5: questions[5]: this must be a mapping of key: value → write `question:` and `answer:` below "
         "one '- '",
         "heldout.yaml:7:1: the key 'extra' is not known here → remove it",
@@ -71,7 +71,7 @@ def test_heldout_yaml_without_questions_says_what_to_write(tmp_path: Path, text:
 def test_a_held_out_question_that_is_a_seed_is_refused(tmp_path: Path) -> None:
     text = "questions:\n  - {question: 'what is 3 plus 3', answer: '6'}\n"
     assert findings(tmp_path, heldout=text) == [
-        "heldout.yaml:2:1: questions[1]: this question is also seed example 4, which is shown to the teacher → ask it "
+        "heldout.yaml:2:5: questions[1]: this question is also seed example 4, which is shown to the teacher → ask it "
         "otherwise"
     ]
 
