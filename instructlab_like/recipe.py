@@ -50,6 +50,9 @@ DEFAULT_FILTERS = tuple(
 )
 
 
+HOST_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$"
+
+
 class GenerateRecipe(Recipe):
     taxonomy: str = "taxonomy"
     """Folder of the tree of leaves."""
@@ -61,6 +64,8 @@ class GenerateRecipe(Recipe):
     """Asked by the method `teacher`."""
     mirrors: dict[str, str] = {}
     """Repository URL -> local git bundle or bare repository."""
+    document_hosts: tuple[Annotated[str, Field(max_length=253, pattern=HOST_NAME)], ...] = ()
+    """Hosts that documents may be fetched from, besides the well-known public ones."""
     chunk_words: Annotated[int, Field(ge=20)] = 200
     """Upper limit of a chunk, in words."""
     pairs_per_prompt: Annotated[int, Field(ge=1)] = 3
