@@ -12,11 +12,10 @@ from instructlab_like.prompts import (
     FOLDER,
     KnowledgeVariables,
     SkillVariables,
-    environment,
     load_template,
     shipped_templates,
 )
-from instructlab_like.records import Lineage, Message, Pair, Prompt, Sampling, Seed
+from instructlab_like.records import Lineage, Message, Pair, Prompt, Sampling, Seed, digest, plain
 from instructlab_like.workspace import shipped_root
 
 SEED = Seed(number=1, line=4, context="The moon turns.", pairs=(Pair(question="What turns?", answer="The moon."),))
@@ -54,6 +53,19 @@ def test_a_shipped_template_shows_the_form_of_every_tag_it_yields(name: str) -> 
     assert template.purpose
 
 
+@pytest.mark.parametrize(
+    ("name", "bytes_of_the_messages"),
+    [
+        ("knowledge/pairs.j2", "507f0c9b7b179065"),
+        ("skill/freeform.j2", "ef4768926a5842b9"),
+        ("skill/grounded.j2", "7e155a97a5f3f738"),
+    ],
+)
+def test_a_prompt_keeps_its_bytes_for_they_are_its_call_key(name: str, bytes_of_the_messages: str) -> None:
+    messages = load_template(name).render(KNOWLEDGE if name.startswith("knowledge/") else SKILL)
+    assert digest([plain(message) for message in messages])[:16] == bytes_of_the_messages
+
+
 def test_the_shipped_templates_are_found() -> None:
     assert {"knowledge/pairs.j2", "skill/freeform.j2", "skill/grounded.j2"} <= set(NAMES)
 
@@ -75,7 +87,7 @@ def test_a_missing_variable_is_named_with_its_line(workspace: Path) -> None:
 
 def test_a_missing_attribute_in_a_later_message_is_named_with_its_line(workspace: Path) -> None:
     text = HEADER + "=== system\nBe brief.\n=== user\n{% for pair in example.pairs %}\n{{ pair.score }}\n{% endfor %}\n"
-    assert refusal(workspace, text + FORM).startswith("templates/mine.j2:9: 'instructlab_like.records.Pair object' has")
+    assert refusal(workspace, text + FORM).startswith("templates/mine.j2:9: 'dict object' has no attribute 'score'")
 
 
 def test_a_syntax_error_is_reported_on_its_line_of_the_file(workspace: Path) -> None:
@@ -146,24 +158,84 @@ def test_what_a_document_says_stays_in_its_message(workspace: Path) -> None:
     assert messages[1].content.count(hostile) == 4
 
 
-def test_a_part_is_included_from_the_templates_folder(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ('{% include "_part.j2" %}', "an include has no place here"),
+        ('{% import "_part.j2" as part %}', "an import has no place here"),
+        ('{% from "_part.j2" import part %}', "a from … import has no place here"),
+        ('{% extends "_part.j2" %}', "an extends has no place here"),
+        ("{% macro part() %}{% endmacro %}", "a macro has no place here"),
+        ("{{ passage|safe }}", "is not valid Jinja: No filter named 'safe'."),
+        ("{{ passage.format(1) }}", ".format() cannot be called"),
+        ("{{ " + "[" * 11 + "]" * 11 + " }}", "is nested more than 10 deep"),
+        ("{{ passage.__class__ }}", "a name that opens with _ has no place here"),
+    ],
+)
+def test_what_has_no_place_in_a_template_is_refused_with_its_line(workspace: Path, statement: str, said: str) -> None:
     (workspace / "_part.j2").write_text("about {{ domain }}")
-    (workspace / "mine.j2").write_text(HEADER + '=== user\n{% include "_part.j2" %} ' + FORM)
-    assert load_template("mine.j2").render(KNOWLEDGE)[0].content == "about astronomy [ANSWER 1] [END 1]"
+    assert refusal(workspace, HEADER + "=== user\n" + FORM + statement).startswith(f"templates/mine.j2:7: {said}\n")
 
 
-def test_an_error_in_an_included_part_is_reported_there(workspace: Path) -> None:
-    (workspace / "_part.j2").write_text("about\n{{ nothing }}")
-    said = refusal(workspace, HEADER + '=== user\n{% include "_part.j2" %} ' + FORM)
-    assert said.startswith("templates/_part.j2:2: 'nothing' is undefined")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x" * 256_001, "templates/mine.j2: holds more than 256000 bytes"),
+        (HEADER + "=== user\n" + FORM + "x" * 100_001, "templates/mine.j2: holds 100025 characters, more than 100000"),
+        (HEADER + "=== user\n" + FORM + "{{count}}" * 700, "templates/mine.j2: has a syntax tree of more than 600"),
+        (HEADER + "=== user\n" * 21 + FORM, "templates/mine.j2:25: holds more than 20 messages"),
+        (HEADER.replace("test", "x" * 4_000), "templates/mine.j2:1: has a header of more than 4000 characters"),
+        (HEADER.replace("[answer]", "&a [*a, *a]"), "templates/mine.j2:1: has an alias in its header"),
+        (HEADER.replace("[answer]", "[" * 1_500), "templates/mine.j2:1: has too many brackets in its header"),
+        (HEADER.replace("[answer]", "\n" + "- " * 1_500), "templates/mine.j2:1: has a header that is not valid YAML"),
+        (HEADER.replace("test", "2024-13-45"), "templates/mine.j2:1: has a header that is not valid YAML"),
+        (HEADER.replace("test", "!!int ''"), "templates/mine.j2:1: has a header that is not valid YAML"),
+        (HEADER.replace("test", "!!timestamp x"), "templates/mine.j2:1: has a header that is not valid YAML"),
+        (
+            "---\npurpose: x\nyields: [a]\nsampling: {temperature: .inf}\n---\n",
+            "templates/mine.j2:4: has a wrong header: sampling.temperature",
+        ),
+    ],
+)
+def test_a_file_beyond_the_limits_is_refused(workspace: Path, text: str, said: str) -> None:
+    assert refusal(workspace, text).startswith(said)
 
 
-@pytest.mark.parametrize("name", ["../secret.j2", "a/../../secret.j2", "_link.j2", "/secret.j2", "_gone.j2"])
-def test_nothing_outside_the_templates_folder_can_be_included(workspace: Path, name: str) -> None:
-    (workspace.parent / "secret.j2").write_text("secret")
-    (workspace / "_link.j2").symlink_to(workspace.parent / "secret.j2")
-    said = refusal(workspace, HEADER + "=== user\n" + FORM + f'{{% include "{name}" %}}')
-    assert said.startswith(f"templates/mine.j2:7: cannot be rendered: '{name}' cannot be included")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{% for i in range(1000) %}{{ passage * 600 }}{% endfor %}", ": cannot be rendered: the text grows beyond"),
+        ("{{ passage * 10 ** 9 }}", ":7: cannot be rendered: * gives more than 512000 characters"),
+        ("{{ ('a' * 500_000)|replace('a', 'a' * 500_000) }}", ": needs more than 256 MB of memory"),
+        (
+            "{% set l = range(1000)|list * 500 %}{% for i in range(1000) %}{% set m = l|sort|reverse %}{% endfor %}",
+            ": needs more than 2 s of processor time",
+        ),
+    ],
+)
+def test_a_rendering_beyond_the_limits_is_an_error(workspace: Path, body: str, said: str) -> None:
+    assert refusal(workspace, HEADER + "=== user\n" + FORM + body).startswith(f"templates/mine.j2{said}")
+
+
+def test_all_prompts_of_a_leaf_are_rendered_at_once_and_each_as_if_alone(workspace: Path) -> None:
+    (workspace / "mine.j2").write_text(HEADER + "=== system\n{{ count }}\n=== user\n{{ passage }} " + FORM)
+    template = load_template("mine.j2")
+    asked = [KNOWLEDGE.model_copy(update={"passage": f"passage {n}.", "count": n}) for n in range(1, 4)]
+    assert template.render_all(asked) == [template.render(variables) for variables in asked]
+    assert [messages[0].content for messages in template.render_all(asked)] == ["1", "2", "3"]
+    assert template.render_all([]) == []
+
+
+def test_only_what_equals_the_shipped_file_is_rendered_in_this_process(workspace: Path) -> None:
+    (workspace / "skill").mkdir()
+    shipped = (shipped_root() / FOLDER / "skill" / "freeform.j2").read_bytes()
+    (workspace / "skill" / "freeform.j2").write_bytes(shipped)
+    assert load_template("skill/freeform.j2").shipped
+    (workspace / "skill" / "freeform.j2").write_bytes(shipped + b"{# mine #}\n")
+    mine = load_template("skill/freeform.j2")
+    assert not mine.shipped
+    (workspace / "skill" / "freeform.j2").unlink()
+    assert mine.render(SKILL) == load_template("skill/freeform.j2").render(SKILL)
 
 
 @pytest.mark.parametrize("name", ["../secret.j2", "_link.j2", "", "../../etc/passwd"])
@@ -183,15 +255,18 @@ def test_nothing_outside_the_templates_folder_can_be_loaded(workspace: Path, nam
         "{{ '{0.__class__}'.format(example) }}",
         "{{ lipsum(5) }}",
         "{{ [1, 2] | random }}",
-        "{{ headings.__add__(('x',)).append('y') }}",
+        "{{ headings.append('y') }}",
+        "{{ example['__class__'] }}",
     ],
 )
 def test_the_sandbox_gives_nothing_away(workspace: Path, escape: str) -> None:
     assert refusal(workspace, HEADER + "=== user\n" + FORM + escape).startswith("templates/mine.j2:7: ")
 
 
-def test_text_is_not_escaped_as_html() -> None:
-    assert environment().from_string("{{ x }}").render(x="a < b & 'c'") == "a < b & 'c'"
+def test_text_is_not_escaped_as_html(workspace: Path) -> None:
+    (workspace / "mine.j2").write_text(HEADER + "=== user\n{{ passage }} " + FORM)
+    asked = KNOWLEDGE.model_copy(update={"passage": "a < b & 'c'"})
+    assert load_template("mine.j2").render(asked)[0].content.startswith("a < b & 'c' [")
 
 
 def test_a_template_insists_on_its_own_sampling(workspace: Path) -> None:

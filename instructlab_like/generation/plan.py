@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, count, islice
 
 from instructlab_like.errors import RecipeError, TemplateError
@@ -14,8 +14,8 @@ from instructlab_like.records import (
     Knowledge,
     Leaf,
     Lineage,
+    Message,
     Prompt,
-    Record,
     RulesTask,
     Sampling,
     Seed,
@@ -107,7 +107,7 @@ class Asked:
         self.recipe = recipe
         self.teacher = teacher
 
-    def about(self, chunks: Sequence[Chunk], template: Template) -> Iterator[AskTask]:
+    def about(self, chunks: Sequence[Chunk], template: Template) -> list[AskTask]:
         """Each chunk with each seed example; every chunk is reached before any is reached twice.
 
         Where there are more chunks than prompts, they are taken at even distances over the documents.
@@ -120,18 +120,26 @@ class Asked:
         pairings = (
             (i, chunk, seeds[(i + turn) % len(seeds)]) for turn in range(len(seeds)) for i, chunk in enumerate(chunks)
         )
-        for _, chunk, seed in islice(pairings, limit):
-            variables = KnowledgeVariables(
-                domain=self.leaf.domain,
-                outline=self.leaf.outline,
-                headings=chunk.headings,
-                passage=chunk.text,
-                example=seed,
-                count=self.recipe.pairs_per_prompt,
-            )
-            yield AskTask(prompt=self.prompt(template, variables, seed=seed, chunk=chunk), chunk=chunk)
+        asked = [(chunk, seed) for _, chunk, seed in islice(pairings, limit)]
+        prompts = template.render_all(
+            [
+                KnowledgeVariables(
+                    domain=self.leaf.domain,
+                    outline=self.leaf.outline,
+                    headings=chunk.headings,
+                    passage=chunk.text,
+                    example=seed,
+                    count=self.recipe.pairs_per_prompt,
+                )
+                for chunk, seed in asked
+            ]
+        )
+        return [
+            AskTask(prompt=self.prompt(messages, template, seed=seed, chunk=chunk), chunk=chunk)
+            for messages, (chunk, seed) in zip(prompts, asked, strict=True)
+        ]
 
-    def practising(self, template: Template) -> Iterator[AskTask]:
+    def practising(self, template: Template) -> list[AskTask]:
         """A few seed examples at a time, every choice of them in turn; a further round is a further draw.
 
         At temperature 0 a second draw would repeat the first, so there is none.
@@ -140,15 +148,29 @@ class Asked:
         choices = list(combinations(self.leaf.seeds, min(SHOWN, len(self.leaf.seeds))))
         rounds = count() if template.sampled(self.sampling(0)).temperature else range(1)
         draws = ((draw, shown) for draw in rounds for shown in choices)
-        for draw, shown in islice(draws, self.recipe.prompts_per_leaf):
-            variables = SkillVariables(task=self.leaf.task, examples=shown, count=self.recipe.pairs_per_prompt)
-            yield AskTask(prompt=self.prompt(template, variables, seed=shown[0], draw=draw))
+        asked = list(islice(draws, self.recipe.prompts_per_leaf))
+        prompts = template.render_all(
+            [
+                SkillVariables(task=self.leaf.task, examples=shown, count=self.recipe.pairs_per_prompt)
+                for _, shown in asked
+            ]
+        )
+        return [
+            AskTask(prompt=self.prompt(messages, template, seed=shown[0], draw=draw))
+            for messages, (draw, shown) in zip(prompts, asked, strict=True)
+        ]
 
     def prompt(
-        self, template: Template, variables: Record, *, seed: Seed, chunk: Chunk | None = None, draw: int = 0
+        self,
+        messages: tuple[Message, ...],
+        template: Template,
+        *,
+        seed: Seed,
+        chunk: Chunk | None = None,
+        draw: int = 0,
     ) -> Prompt:
         return Prompt(
-            messages=template.render(variables),
+            messages=messages,
             sampling=template.sampled(self.sampling(draw)),
             yields=template.yields,
             lineage=Lineage(

@@ -1,33 +1,24 @@
-"""Pairs of a skill from its simulation.yaml: parameters are drawn, question and answer rendered from them.
-
-Training and evaluation never meet: one combination of parameters in five, chosen by a hash of the values themselves,
-belongs to evaluation, whatever the seed. A space of fewer than 25 combinations is all training and holds nothing out.
+"""Pairs of a skill from its simulation.yaml: parameters are drawn here, question and answer rendered from them in a
+confined process, one for a leaf's batch. A contributor wrote the templates; nothing of them is parsed on this side.
 """
 
 from __future__ import annotations
 
 import itertools
-import keyword
-import math
 import random
-import re
-import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import jinja2
-
+from instructlab_like.confined.process import Confined, seconds_for
+from instructlab_like.confined.wire import Bounds, Flaw, Look
 from instructlab_like.errors import TemplateError
-from instructlab_like.generation.sandbox import RESERVED, Template, findings, variables
+from instructlab_like.generation import space
+from instructlab_like.generation.space import SIMULATION, WEIGHT, Space, Values
 from instructlab_like.records import (
-    ChoiceParameter,
-    IntegerParameter,
     Item,
     Lineage,
-    Parameter,
-    Plain,
     Sample,
-    SampleParameter,
     Simulation,
     SimulationTask,
     Skill,
@@ -36,16 +27,28 @@ from instructlab_like.records import (
     sample_id,
 )
 
-SIMULATION = "simulation/1"
-EVALUATION_SHARE = 5  # one combination in so many is kept for evaluation
-SMALLEST_SPLIT = 25  # combinations below which nothing is held out
-ENUMERATED = 20_000  # up to so many combinations are listed and shuffled; of more, values are drawn
+# Jinja's filters and methods that compute or choose; those that lay out text (center, indent, format, …) have no use.
+BOUNDS = Bounds(
+    filters=(
+        *("abs", "capitalize", "count", "default", "dictsort", "first", "float", "int", "items", "join", "last"),
+        *("length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round"),
+        *("select", "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper"),
+    ),
+    methods=(
+        *("capitalize", "count", "endswith", "find", "get", "index", "items", "keys", "lower", "split", "startswith"),
+        *("strip", "title", "upper", "values"),
+    ),
+    source=4_000,
+    weight=2_000,
+    text=WEIGHT,
+)
+DRAWS = 256  # rendered at a time
 FRUITLESS = 5_000  # draws in a row that give nothing new before the space counts as spent
-SECONDS = 60.0  # for all renderings of one call, hundreds of times what a sound simulation needs
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-FAILURES = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-Values = dict[str, Plain | tuple[Plain, ...]]
+PHRASINGS = 100  # question templates of a simulation
+TRIALS = 100  # combinations that a simulation is tried with before anyone generates, fewer when it has many phrasings
+TRIED = 2_000  # renderings of all trials
+TRIAL_SECONDS = 0.3  # of processor time: 3 ms a rendering, where a batch has 5 ms a pair
+SHOWN, SAID = 10, 120  # values in an error, and characters of each
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,12 @@ class Pair:
 def draw(task: SimulationTask) -> list[Sample]:
     """Up to `count` samples with different questions, from the training side; fewer when the space holds no more.
 
-    Raises TemplateError naming the template, the drawn values and what went wrong.
+    Raises TemplateError naming the template, the drawn values and what went wrong, or the limit that was met.
     """
-    space = Space(task.simulation, where=f"{task.leaf}/simulation.yaml")
     key = digest([SIMULATION, task.simulation.model_dump(mode="json"), task.seed])
     rng = random.Random(f"training {task.seed}")
-    pairs = space.pairs(task.simulation.questions, rng, evaluation=False)
+    with _opened(task.simulation, leaf=task.leaf, count=task.count) as stage:
+        pairs = list(itertools.islice(stage.pairs(task.simulation.questions, rng, evaluation=False), task.count))
     return [
         Sample(
             id=sample_id(key, position),
@@ -79,21 +82,22 @@ def draw(task: SimulationTask) -> list[Sample]:
                 depth=1,
             ),
         )
-        for position, pair in enumerate(itertools.islice(pairs, task.count))
+        for position, pair in enumerate(pairs)
     ]
 
 
 def held_out(leaf: Skill, *, count: int, seed: int, avoid: Collection[str]) -> list[Item]:
     """Up to `count` fresh items from the evaluation side, in the phrasings kept for it when the simulation has some.
 
-    No item's normalised question is in `avoid`, the normalised questions of training.
+    No item's normalised question is in `avoid`, the normalised questions of training. Raises TemplateError as `draw`.
     """
     if leaf.simulation is None:
         return []
-    space = Space(leaf.simulation, where=f"{leaf.path}/simulation.yaml")
     asked = leaf.simulation.held_out_questions or leaf.simulation.questions
-    pairs = space.pairs(asked, random.Random(f"evaluation {seed}"), evaluation=True)
-    fresh = (pair for pair in pairs if normalise(pair.question) not in avoid)
+    rng = random.Random(f"evaluation {seed}")
+    with _opened(leaf.simulation, leaf=leaf.path, count=count) as stage:
+        pairs = stage.pairs(asked, rng, evaluation=True)
+        fresh = list(itertools.islice((pair for pair in pairs if normalise(pair.question) not in avoid), count))
     return [
         Item(
             id=digest([leaf.path, SIMULATION, pair.question])[:32],
@@ -102,174 +106,185 @@ def held_out(leaf: Skill, *, count: int, seed: int, avoid: Collection[str]) -> l
             question=pair.question,
             answer=pair.answer,
         )
-        for pair in itertools.islice(fresh, count)
+        for pair in fresh
     ]
 
 
-def problems(simulation: Simulation) -> list[str]:
-    """What is wrong with a simulation before any draw, one text per problem, each opening with the field."""
-    found = [text for name, parameter in simulation.parameters.items() for text in _parameter_problems(name, parameter)]
-    known = set(simulation.parameters)
-    used: set[str] = set()
-    broken = False
-    for field, source in _templates(simulation):
-        flaws = findings(source, known)
-        found += [f"{field}: {flaw}" for flaw in flaws]
-        broken = broken or bool(flaws)
-        used |= set() if flaws else variables(source)
-    if broken:
+def problems(simulation: Simulation, *, rendered: list[tuple[str, str]] | None = None) -> list[str]:
+    """What is wrong with a simulation before anyone generates, one text per problem, each opening with the field.
+
+    The templates are looked at and, if all is sound so far, each is tried: with every combination of a small space,
+    else with outermost values and some draws. The field `simulation` is the whole of it. What the trials gave is added
+    to `rendered`, as field and text.
+    """
+    found = _static(simulation)
+    if len(_sources(simulation)) > PHRASINGS + 1:
         return found
-    needed = variables(simulation.answer) & known
-    for field, source in _templates(simulation)[1:]:
-        told = variables(source) & known
-        if not told:
-            found.append(f"{field}: uses no parameter, so it is always the same question → use {_names(known)}")
-        elif needed - told:
-            found.append(f"{field}: never tells {_names(needed - told)}, on which the answer depends → show it")
-    found += [f"parameters.{name}: is used in no template → use it or leave it out" for name in sorted(known - used)]
+    try:
+        with Confined(_sources(simulation), BOUNDS, where="", seconds=TRIAL_SECONDS) as confined:
+            found += _seen(simulation, confined.looks)
+            return found or _tried(_Stage(simulation, confined, where=""), [] if rendered is None else rendered)
+    except TemplateError as error:
+        return [*found, f"simulation: {error.what} → {error.fix}"]
+
+
+def _tried(stage: _Stage, rendered: list[tuple[str, str]]) -> list[str]:
+    """What goes wrong when every template is rendered with the same values, the first thing only of each template."""
+    trials = stage.space.trials(min(TRIALS, TRIED // len(stage.fields)))
+    found: list[str] = []
+    answers: list[str] = []
+    known: dict[str, str] = {}
+    for number, field in enumerate(stage.fields):
+        try:
+            texts = list(stage.texts([(number, values) for values in trials]))
+            rendered += [(field, text) for text in texts]
+            if number == 0:
+                answers = texts
+                continue
+            for question, answer, values in zip(texts, answers, trials, strict=False):
+                stage.is_new(Pair(question, answer, values), known)
+        except TemplateError as error:
+            found.append(f"{field}: {error.what} → {error.fix}")
+            if stage.confined.ended:
+                break
     return found
 
 
-def _parameter_problems(name: str, parameter: Parameter) -> list[str]:
-    field = f"parameters.{name}"
-    usable = NAME.fullmatch(name) and name not in RESERVED and not keyword.iskeyword(name)
-    flaws = [] if usable else [f"{field}: is no name for a template → letters, digits and _, no word of its language"]
-    if isinstance(parameter, IntegerParameter):
-        if parameter.low > parameter.high:
-            flaws.append(f"{field}: low {parameter.low} is above high {parameter.high} → exchange them")
-        return flaws
-    different = len(_different(parameter.of))
-    if different < len(parameter.of):
-        flaws.append(f"{field}.of: holds a value twice → name each value once")
-    if isinstance(parameter, SampleParameter) and parameter.count > different:
-        flaws.append(f"{field}: takes {parameter.count} of {different} values → lower count or name more values")
-    return flaws
+def _static(simulation: Simulation) -> list[str]:
+    phrasings = len(_sources(simulation)) - 1
+    many = f"questions: there are {phrasings} phrasings in all, more than {PHRASINGS} → keep the best of them"
+    return [*space.problems(simulation.parameters), *([many] if phrasings > PHRASINGS else [])]
 
 
-def _different(values: Sequence[str | int | float]) -> list[str | int | float]:
-    return list({(type(value).__name__, value): value for value in values}.values())
+def _seen(simulation: Simulation, looks: Sequence[Look]) -> list[str]:
+    """What the looks at the templates say, and whether the templates and the parameters fit together."""
+    known = set(simulation.parameters)
+    fields = _fields(simulation)
+    found = [
+        f"{field}: {_flaw(flaw)}"
+        for field, look in zip(fields, looks, strict=True)
+        for flaw in [*look.flaws, *_unknown(look, known)]
+    ]
+    if found:
+        return found
+    answer, *questions = (set(look.names) for look in looks)
+    for field, told in zip(fields[1:], questions, strict=True):
+        if not told:
+            found.append(f"{field}: uses no parameter, so it is always the same question → use {_names(known)}")
+        elif answer - told:
+            found.append(f"{field}: never tells {_names(answer - told)}, on which the answer depends → show it")
+    unused = sorted(known - answer.union(*questions))
+    return [*found, *(f"parameters.{name}: is used in no template → use it or leave it out" for name in unused)]
+
+
+def _unknown(look: Look, known: Collection[str]) -> list[Flaw]:
+    parameters = f"parameters: {_names(known)}"
+    return [Flaw(None, f"{name!r} is no parameter", parameters) for name in look.names if name not in known]
+
+
+def _flaw(flaw: Flaw) -> str:
+    return f"{f'line {flaw.line}: ' if flaw.line else ''}{flaw.what} → {flaw.fix}"
 
 
 def _names(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _templates(simulation: Simulation) -> list[tuple[str, str]]:
-    """Field and source of every template, the answer first."""
+def _sources(simulation: Simulation) -> list[str]:
+    """Every template, the answer first."""
+    return [simulation.answer, *simulation.questions, *simulation.held_out_questions]
+
+
+def _fields(simulation: Simulation) -> list[str]:
+    """The field of every template, in the order of the sources, counted from 1."""
     return [
-        ("answer", simulation.answer),
-        *((f"questions[{i}]", source) for i, source in enumerate(simulation.questions)),
-        *((f"held_out_questions[{i}]", source) for i, source in enumerate(simulation.held_out_questions)),
+        "answer",
+        *(f"questions[{number}]" for number in range(1, len(simulation.questions) + 1)),
+        *(f"held_out_questions[{number}]" for number in range(1, len(simulation.held_out_questions) + 1)),
     ]
 
 
-class Space:
-    """All combinations of a simulation's parameters, parted into training and evaluation."""
-
-    def __init__(self, simulation: Simulation, *, where: str) -> None:
-        if flaws := problems(simulation):
-            fix = "correct the simulation; ilk check lists these with their positions"
+@contextmanager
+def _opened(simulation: Simulation, *, leaf: str, count: int) -> Iterator[_Stage]:
+    """A process with the templates of a sound simulation, for the duration of the block."""
+    where = f"{leaf}/simulation.yaml"
+    fix = "correct the simulation; ilk check lists these with their positions"
+    if flaws := _static(simulation):
+        raise TemplateError("; ".join(flaws), where=where, fix=fix)
+    with Confined(_sources(simulation), BOUNDS, where=where, seconds=seconds_for(count)) as confined:
+        if flaws := _seen(simulation, confined.looks):
             raise TemplateError("; ".join(flaws), where=where, fix=fix)
+        yield _Stage(simulation, confined, where=where)
+
+
+class _Stage:
+    """A sound simulation with its templates in a confined process, from which pairs are drawn."""
+
+    def __init__(self, simulation: Simulation, confined: Confined, *, where: str) -> None:
+        self.confined = confined
         self.where = where
-        self.parameters = simulation.parameters
-        self.templates = {source: Template(source) for _, source in _templates(simulation)}
-        self.fields = {source: field for field, source in reversed(_templates(simulation))}
-        self.answer = simulation.answer
-        # Two draws that read alike agree on what every question tells, so that part alone decides the side.
-        told = [variables(source) for field, source in _templates(simulation)[1:]]
-        shared = sorted(set(self.parameters).intersection(*told))
-        self.deciding = shared if self._size(shared) >= SMALLEST_SPLIT else sorted(self.parameters)
-        self.parted = self._size(self.deciding) >= SMALLEST_SPLIT
-
-    def _size(self, names: Collection[str]) -> int:
-        return math.prod(_size(self.parameters[name]) for name in names)
-
-    def evaluates(self, values: Values) -> bool:
-        """Whether these values belong to evaluation. A hash decides, so no seed or order can change it."""
-        told = [[name, values[name]] for name in self.deciding]
-        return self.parted and int(digest([SIMULATION, told])[:12], 16) % EVALUATION_SHARE == 0
+        self.fields = _fields(simulation)
+        self.space = Space(simulation.parameters, [look.names for look in confined.looks[1:]])
+        sources = _sources(simulation)
+        self.numbers = {source: sources.index(source) for source in sources}
 
     def pairs(self, questions: Sequence[str], rng: random.Random, *, evaluation: bool) -> Iterator[Pair]:
         """Pairs of one side with different questions, in drawn order, until the space is spent."""
-        answers: dict[str, str] = {}
-        began, fruitless = time.monotonic(), 0
-        for values, question in self._draws(questions, rng):
-            fruitless += 1
-            if fruitless > FRUITLESS:
-                return
-            if self.evaluates(values) != evaluation:
-                continue
-            if time.monotonic() - began > SECONDS:
-                what = f"rendering takes more than {SECONDS:.0f} seconds"
-                raise TemplateError(what, where=self.where, fix="loop less in the templates")
-            pair = Pair(self._render(question, values), self._render(self.answer, values), values)
-            known = answers.get(pair.question)
-            if known is None:
-                answers[pair.question] = pair.answer
-                fruitless = 0
-                yield pair
-            elif known != pair.answer:
-                what = (
-                    f"{pair.question!r} has two answers, {known!r} and {pair.answer!r}, the last with {_said(values)}"
-                )
-                raise TemplateError(what, where=self.where, fix="show in the question what the answer depends on")
+        known: dict[str, str] = {}
+        draws = self.space.draws(questions, rng)
+        fruitless = 0
+        while drawn := list(itertools.islice(draws, DRAWS)):
+            sides = [self.space.evaluates(values) for values, _ in drawn]
+            ours = [draw for draw, side in zip(drawn, sides, strict=True) if side == evaluation]
+            rendered = self._rendered(ours)
+            for side in sides:
+                fruitless += 1
+                if fruitless > FRUITLESS:
+                    return
+                if side != evaluation:
+                    continue
+                pair = next(rendered)
+                if self.is_new(pair, known):
+                    fruitless = 0
+                    yield pair
 
-    def _draws(self, questions: Sequence[str], rng: random.Random) -> Iterator[tuple[Values, str]]:
-        """Values with a question: every combination once in each phrasing, or endless draws of a larger space."""
-        if self._size(self.parameters) > ENUMERATED:
-            while True:
-                values = {name: _value(parameter, rng) for name, parameter in self.parameters.items()}
-                yield values, rng.choice(questions)
-        choices = [_all(parameter) for parameter in self.parameters.values()]
-        listed = [dict(zip(self.parameters, values, strict=True)) for values in itertools.product(*choices)]
-        rng.shuffle(listed)
-        first = [rng.randrange(len(questions)) for _ in listed]
-        for turn in range(len(questions)):
-            for values, start in zip(listed, first, strict=True):
-                yield values, questions[(start + turn) % len(questions)]
+    def _rendered(self, drawn: Sequence[tuple[Values, str]]) -> Iterator[Pair]:
+        """The pair of each draw; what fails is an error when its turn comes, for it may never be wanted."""
+        calls = [(number, values) for values, question in drawn for number in (self.numbers[question], 0)]
+        texts = self.texts(calls)
+        for (question, answer), (values, _) in zip(zip(texts, texts, strict=True), drawn, strict=True):
+            yield Pair(question, answer, values)
 
-    def _render(self, source: str, values: Values) -> str:
-        where = f"{self.where}: {self.fields[source]}"
-        shown = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        try:
-            text = self.templates[source].render(shown)
-        except FAILURES as error:
-            what = f"cannot be rendered with {_said(values)}: {error}"
-            raise TemplateError(what, where=where, fix="correct the template or the parameters") from error
-        if not text:
-            raise TemplateError(f"gives no text with {_said(values)}", where=where, fix="cover this case too")
-        return text
+    def texts(self, calls: Sequence[tuple[int, Values]]) -> Iterator[str]:
+        """The text of each call, the number of a template and its values."""
+        rendered = self.confined.render(calls)
+        for text, (number, values) in zip(rendered.texts, calls, strict=False):
+            if not text:
+                raise self._error(f"gives no text with {_said(values)}", number, "cover this case too")
+            yield text
+        if rendered.failure:
+            number, values = calls[len(rendered.texts)]
+            what = f"cannot be rendered with {_said(values)}: {rendered.failure.what}"
+            raise self._error(what, number, "correct the template or the parameters")
 
+    def is_new(self, pair: Pair, known: dict[str, str]) -> bool:
+        """Whether the question is not yet known; one that is known with another answer is an error."""
+        answer = known.get(pair.question)
+        if answer is not None and answer != pair.answer:
+            both = f"{_short(answer)} and {_short(pair.answer)}"
+            what = f"{_short(pair.question)} has two answers, {both}, the last with {_said(pair.values)}"
+            raise TemplateError(what, where=self.where, fix="show in the question what the answer depends on")
+        known[pair.question] = pair.answer
+        return answer is None
 
-def _size(parameter: Parameter) -> int:
-    match parameter:
-        case IntegerParameter(low=low, high=high, step=step):
-            return (high - low) // step + 1
-        case ChoiceParameter(of=of):
-            return len(of)
-        case SampleParameter(of=of, count=count):
-            return math.perm(len(of), count)
-
-
-def _value(parameter: Parameter, rng: random.Random) -> Plain | tuple[Plain, ...]:
-    match parameter:
-        case IntegerParameter(low=low, step=step):
-            return low + step * rng.randrange(_size(parameter))
-        case ChoiceParameter(of=of):
-            return rng.choice(of)
-        case SampleParameter(of=of, count=count):
-            return tuple(rng.sample(of, count))
-
-
-def _all(parameter: Parameter) -> list[Plain | tuple[Plain, ...]]:
-    match parameter:
-        case IntegerParameter(low=low, high=high, step=step):
-            return list(range(low, high + 1, step))
-        case ChoiceParameter(of=of):
-            return list(of)
-        case SampleParameter(of=of, count=count):
-            return list(itertools.permutations(of, count))
+    def _error(self, what: str, number: int, fix: str) -> TemplateError:
+        return TemplateError(what, where=f"{self.where}: {self.fields[number]}", fix=fix)
 
 
 def _said(values: Values) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+    return ", ".join(f"{name}={_short(value)}" for name, value in itertools.islice(values.items(), SHOWN))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SAID else f"{text[:SAID]}…"
