@@ -15,6 +15,7 @@ class Subject:
     place: Place
     files: LeafFiles
     reading: Reading  # `leaf` is None for one that cannot be used; its sheets are there as far as they could be parsed
+    hosts: tuple[str, ...] = ()  # from which documents may come besides the well-known ones
 
 
 @dataclass(frozen=True, slots=True)
