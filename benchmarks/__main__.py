@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("start_up", "reading", "large_tree", "engine", "packing")
+NAMES = ("start_up", "reading", "conformance", "large_tree", "corpus", "repositories", "engine", "packing")
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def write_leaf(root: Path, number: int) -> Path:
         {
             "question": f"What would you say to customer {seed} of shop {number}, who asks for the time?",
             "answer": " ".join(
-                f"It is {part} past {seed} in shop {number}, and the bell rings twice." for part in range(18)
+                f"It is {part} past {seed} in shop {number}, and the bell rings twice." for part in range(15)
             ),
         }
         for seed in range(SEEDS)
@@ -77,5 +77,5 @@ def seconds(*words: str) -> float:
     before = cpu_seconds()
     done = subprocess.run([sys.executable, "-m", "instructlab_like", *words], stdout=subprocess.PIPE, check=False)
     if done.returncode:
-        sys.exit(done.stdout.decode())
+        sys.exit(done.stdout.decode()[-500:])
     return cpu_seconds() - before

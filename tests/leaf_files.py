@@ -14,7 +14,7 @@ from instructlab_like.taxonomy.findings import Finding
 
 Values = dict[str, object]
 
-ATTRIBUTION = "Title of work: Tides\nLicense of the work: CC-BY-4.0\n"
+ATTRIBUTION = "Title of work: Tides\nLicense of the work: CC-BY-4.0\nCreator names: Ann\n"
 
 
 def skill(*, version: int = 3, grounded: bool = False) -> Values:
@@ -29,7 +29,7 @@ def skill(*, version: int = 3, grounded: bool = False) -> Values:
 def knowledge(**document: object) -> Values:
     seeds = [
         {
-            "context": f"Harbour {number} has a tide of {number} metres.",
+            "context": f"Harbour {number} has a tide of {number} metres. Its facts are fact 0, fact 1 and fact 2.",
             "questions_and_answers": [
                 {"question": f"What is fact {pair} of harbour {number}?", "answer": f"Fact {pair}."}
                 for pair in range(3)
@@ -37,7 +37,7 @@ def knowledge(**document: object) -> Values:
         }
         for number in range(5)
     ]
-    source = {"repo": "https://example.org/tides.git", "commit": "a" * 40, "patterns": ["*.md"], **document}
+    source = {"repo": "https://github.com/ann/tides.git", "commit": "a" * 40, "patterns": ["*.md"], **document}
     return {
         "version": 3,
         "created_by": "ann",

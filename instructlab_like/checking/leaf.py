@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from instructlab_like.taxonomy.findings import Finding
 from instructlab_like.taxonomy.tree import LeafFiles, Place
+
+if TYPE_CHECKING:  # most checks find nothing, and pydantic is half of a quick one's time
+    from instructlab_like.taxonomy.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     profile: Literal["strict", "compatible"] = "strict"
     schema_version: Literal["from-file", "latest"] = "from-file"
+    document_hosts: tuple[str, ...] = ()  # from which documents may come besides the well-known ones
     warnings_as_errors: bool = False  # as upstream's generation has it: in the compatible profile the lint's only
 
 
 STRICT = Options()
+_STRICT_ERRORS = ("empty-file", "duplicate-key")  # which upstream lets pass, the second in version 1
 
 
 def examined(place: Place, files: LeafFiles, options: Options) -> list[Finding]:
@@ -35,8 +40,24 @@ def examined(place: Place, files: LeafFiles, options: Options) -> list[Finding]:
         *reading.findings,
         *upstream.lint(place, reading, strict=strict_lint),
         *upstream.attribution(place, files),
-        *lints.findings(Subject(place, files, reading)),
+        *lints.findings(Subject(place, files, reading, options.document_hosts)),
     ]
-    if options.warnings_as_errors:
-        found = [finding.model_copy(update={"severity": "error"}) for finding in found]
-    return found
+    return [_strictly(finding, options) for finding in _masked(found)]
+
+
+def _strictly(finding: Finding, options: Options) -> Finding:
+    if finding.code in _STRICT_ERRORS or options.warnings_as_errors:
+        return finding.model_copy(update={"severity": "error"})
+    return finding
+
+
+def _masked(found: Sequence[Finding]) -> Sequence[Finding]:
+    """No message repeats a secret that another one masks; what is printed ends in logs that anybody reads."""
+    if not any(finding.code == "secret" for finding in found):
+        return found
+    from instructlab_like.checking.lints.secrets import hidden
+
+    return [
+        finding.model_copy(update={"message": hidden(finding.message), "field": hidden(finding.field)})
+        for finding in found
+    ]

@@ -9,17 +9,15 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
-
-import yaml
-import yamllint
 
 from instructlab_like import __version__
 from instructlab_like.workspace import PACKAGE, cache_dir
 
 FULL = 200_000  # entries, about 100 MB: then the memory begins anew
-_LOOKED_AT_BY = ("checking", "taxonomy", "generation")  # rooms whose code decides what is found
+_LOOKED_AT_BY = ("checking", "taxonomy", "generation", "confined")  # rooms whose code decides what is found
 
 
 class Memory:
@@ -101,15 +99,25 @@ def _seal(key: str, value: bytes) -> bytes:
 
 
 def stamp() -> str:
-    """What decides findings besides the leaf: this version of the code (its files, in a checkout) and of yamllint."""
-    told = [__version__, yamllint.__version__, yaml.__version__]
-    for room in _LOOKED_AT_BY:
-        for folder, _, names in os.walk(PACKAGE / room):
+    """What decides findings besides the leaf: this code (by its files, for a checkout changes) and what it calls."""
+    told = [__version__, *(_installed(name) for name in ("yaml", "yamllint", "packaging"))]
+    for room in ("", *_LOOKED_AT_BY):
+        for folder, subfolders, names in os.walk(PACKAGE / room):
+            subfolders[:] = subfolders if room else []
             for name in sorted(names):
                 if name.endswith(".py"):
                     facts = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 - hundreds of them, at every start
                     told.append(f"{folder}/{name} {facts.st_size} {facts.st_mtime_ns}")
     return hashlib.sha256("\n".join(sorted(told)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _installed(name: str) -> str:
+    """Which build of a package is installed, without loading it."""
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        return name
+    facts = os.stat(found.origin)  # noqa: PTH116
+    return f"{found.origin} {facts.st_size} {facts.st_mtime_ns}"
 
 
 def key(parts: Iterable[str], files: Mapping[str, bytes]) -> str:

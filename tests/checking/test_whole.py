@@ -51,14 +51,14 @@ def test_upstream_wants_no_attribution_of_version_one(tmp_path: Path) -> None:
 
 
 def test_a_source_that_will_not_be_fetched_is_an_error(tmp_path: Path) -> None:
-    values = knowledge(repo="https://user:secret@127.0.0.1/x", commit="main", patterns=["../*.md", "/etc/*.md"])
+    values = knowledge(repo="https://127.0.0.1/x", commit="main", patterns=["../*.md", "/etc/*.md"])
     write_leaf(tmp_path, "knowledge/tides", values)
     found = found_in(tmp_path)
     assert [(finding.field, finding.severity) for finding in found] == [
+        ("document.repo", "error"),
         ("document.commit", "error"),
         ("document.patterns[1]", "error"),
         ("document.patterns[2]", "error"),
-        ("document.repo", "error"),
     ]
 
 
