@@ -19,11 +19,11 @@ from instructlab_like.errors import DocumentError, InputError
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters import build
 from instructlab_like.filters.sift import Sifted, sift
-from instructlab_like.generation import rules, simulation
 from instructlab_like.generation.call import ask
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.parse import parse, refused
 from instructlab_like.generation.plan import plan, shortfall
+from instructlab_like.generation.unaided import unaided
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import (
     AskTask,
@@ -31,7 +31,6 @@ from instructlab_like.records import (
     Knowledge,
     Leaf,
     LeafCounts,
-    RulesTask,
     Sample,
     Task,
     Verdict,
@@ -45,6 +44,7 @@ from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.origins import head, origins
 from instructlab_like.taxonomy.read import read_tree
+from instructlab_like.taxonomy.tree import ATTRIBUTION, content
 from instructlab_like.teachers import Teacher, open_teacher
 from instructlab_like.workspace import Run, cache_dir, find, read_records, write_records
 
@@ -153,7 +153,7 @@ def read_chunks(
         if not isinstance(leaf, Knowledge):
             continue
         try:
-            documents = fetch(leaf, root, mirrors=recipe.mirrors, cache=cache_dir())
+            documents = fetch(leaf, root, mirrors=recipe.mirrors, hosts=recipe.document_hosts, cache=cache_dir())
         except DocumentError as error:
             lacking.append(Shortfall(leaf=leaf.path, reason=str(error)))
             continue
@@ -181,9 +181,7 @@ def make(
     with working("making samples"), Ledger(run.ledger) as ledger:
         failures = {failure.key: failure.error for failure in ledger.failures}
         for task in tasks:
-            if isinstance(task, RulesTask):
-                samples += rules.pairs(task)
-            elif isinstance(task, AskTask):
+            if isinstance(task, AskTask):
                 completion = ledger.committed(task.prompt.key)
                 parsed = parse(task, completion) if completion else refused(task, failures[task.prompt.key])
                 if isinstance(parsed, Verdict):
@@ -191,7 +189,7 @@ def make(
                 else:
                     samples += parsed
             else:
-                samples += simulation.draw(task)
+                samples += unaided(task)
     return samples, unparsed
 
 
@@ -306,9 +304,11 @@ def licences(root: Path, leaves: Sequence[Leaf]) -> tuple[str, ...]:
     """What the leaves' attribution.txt state as "License of the work", each once, sorted."""
     found = set()
     for leaf in leaves:
-        attribution = root / leaf.path / "attribution.txt"
-        if attribution.is_file():
-            found |= set(LICENCE.findall(attribution.read_text(encoding="utf-8", errors="replace")))
+        try:
+            attribution = content(root, f"{leaf.path}/{ATTRIBUTION}") or b""
+        except InputError:  # a link, or nothing to read: `ilk check` says so
+            continue
+        found |= set(LICENCE.findall(attribution.decode("utf-8", "replace")))
     return tuple(sorted(text.strip() for text in found))
 
 
