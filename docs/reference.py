@@ -1,4 +1,4 @@
-"""Write docs/commands.md and docs/recipes.md from the code; a test fails when they are out of date."""
+"""Write the pages of docs/ that the code knows best; a test fails when one is out of date."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 from pydantic.fields import FieldInfo
 from typer.cli import get_docs_for_click
 
+from instructlab_like.checking.codes.page import findings_page
+from instructlab_like.checking.schemas import schema_files
 from instructlab_like.cli import app
 from instructlab_like.filters import find, members
 from instructlab_like.recipe import (
@@ -92,9 +94,16 @@ def shown_type(annotation: object) -> str:
     return {"str": "text", "int": "integer", "float": "number", "dict": "mapping"}.get(name, name)
 
 
+def pages() -> dict[str, str]:
+    """Every page by its name below docs/."""
+    schemas = {f"schemas/{name}": text for name, text in schema_files().items()}
+    return {"commands.md": commands(), "recipes.md": recipes(), "findings.md": findings_page(), **schemas}
+
+
 def main() -> None:
-    (DOCS / "commands.md").write_text(commands(), encoding="utf-8")
-    (DOCS / "recipes.md").write_text(recipes(), encoding="utf-8")
+    for name, text in pages().items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated, Literal
@@ -36,7 +37,21 @@ Mirror = Annotated[
     list[str] | None,
     typer.Option("--mirror", help="URL=PATH: read this document repository from a git bundle or bare repository"),
 ]
+DocumentHost = Annotated[
+    list[str] | None,
+    typer.Option("--document-host", help="fetch documents from this host, too; may be given again"),
+]
+Methods = Annotated[str | None, typer.Option("--methods", help="of teacher, rules, simulation; with commas")]
+TeacherPlace = Annotated[
+    str | None, typer.Option("--teacher", help="URL of an OpenAI-compatible endpoint, up to /v1, or a model folder")
+]
+TeacherModel = Annotated[str | None, typer.Option("--teacher-model", help="the model's name at the endpoint")]
+KeyEnv = Annotated[str | None, typer.Option("--key-env", help="environment variable that holds the API key")]
 Folder = Annotated[str | None, typer.Option("--taxonomy", help="the tree of leaves")]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", help="compare with where the working tree left this Git ref; default: origin/HEAD, or main"),
+]
 
 
 def version(wanted: bool) -> None:
@@ -69,41 +84,109 @@ def check(
     warnings_as_errors: Annotated[
         bool, typer.Option("--warnings-as-errors", help="a warning fails, too; upstream's: the YAML lint's alone")
     ] = False,
+    document_host: DocumentHost = None,
     form: Annotated[
         Literal["text", "json", "github", "sarif"], typer.Option("--format", help="for people or for programs")
     ] = "text",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="first repair blanks, line ends, indentation and the order of keys in place")
+    ] = False,
 ) -> None:
     """Validate leaves: every problem with its line and what to do. Exit code 2 when there are errors."""
     from instructlab_like.checking.leaf import Options
     from instructlab_like.stages.check import check as stage
 
-    options = Options(profile=profile, schema_version=schema_version, warnings_as_errors=warnings_as_errors)
-    raise typer.Exit(stage(paths or [Path("taxonomy")], options, base=base, form=form))
+    options = Options(
+        profile=profile,
+        schema_version=schema_version,
+        document_hosts=tuple(document_host or ()),
+        warnings_as_errors=warnings_as_errors,
+    )
+    raise typer.Exit(stage(paths or [Path("taxonomy")], options, base=base, form=form, fix=fix))
 
 
 @app.command()
 def diff(
-    base: Annotated[str, typer.Argument(help="Git ref to compare with")] = "HEAD",
+    base: Base = None,
     taxonomy: Folder = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="for people or for programs")] = "text",
 ) -> None:
-    """Say which leaves and seed examples were added, changed or removed since a Git ref."""
-    from instructlab_like.stages.contribute import diff as stage
+    """Say which leaves and seed examples were added, changed, moved or removed since the working tree left a ref."""
+    from instructlab_like.stages.diff import diff as stage
 
-    stage(taxonomy or "taxonomy", base)
+    stage(taxonomy or "taxonomy", base, form=form)
 
 
 @app.command()
 def new(
     path: Annotated[str, typer.Argument(help="folder of the leaf below the tree, e.g. knowledge/science/tides")],
-    grounded: Annotated[
-        bool, typer.Option("--grounded", help="a skill whose questions are about a given text")
-    ] = False,
+    kind: Annotated[
+        Literal["knowledge", "freeform", "grounded", "simulation"] | None,
+        typer.Option("--kind", help="what the leaf teaches; may be left out below knowledge/"),
+    ] = None,
+    document: Annotated[
+        Path | None, typer.Option("--from", help="Markdown or text: copied beside the leaf, with passages proposed")
+    ] = None,
     taxonomy: Folder = None,
 ) -> None:
     """Scaffold a leaf; `ilk check` then names what is left to fill in."""
     from instructlab_like.stages.contribute import new as stage
 
-    stage(taxonomy or "taxonomy", path, grounded=grounded)
+    stage(taxonomy or "taxonomy", path, kind=kind, document=document)
+
+
+@app.command()
+def init(folder: Annotated[str, typer.Argument(help="a new or empty folder")]) -> None:
+    """Start a taxonomy repository: starter leaves, Makefile, workflows, contribution rules."""
+    from instructlab_like.stages.init import init as stage
+
+    if not folder.strip():
+        raise InputError("the folder has no name", where="ilk init", fix="name a new or empty folder: ilk init DIR")
+    stage(Path(folder))
+
+
+@app.command()
+def preview(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="leaves or folders; default: what the branch changes")
+    ] = None,
+    base: Base = None,
+    samples: Annotated[int, typer.Option("--samples", min=0, help="shown of each leaf")] = 5,
+    run: RunName = "default",
+    recipe: RecipeFile = None,
+    taxonomy: Folder = None,
+    methods: Methods = None,
+    teacher: TeacherPlace = None,
+    teacher_model: TeacherModel = None,
+    key_env: KeyEnv = None,
+    mirror: Mirror = None,
+    document_host: DocumentHost = None,
+    price_in: Annotated[
+        float | None, typer.Option("--price-in", min=0, help="of a million tokens to the teacher, in any currency")
+    ] = None,
+    price_out: Annotated[float | None, typer.Option("--price-out", min=0, help="of a million tokens from it")] = None,
+    form: Annotated[
+        Literal["text", "json", "markdown"], typer.Option("--format", help="markdown: a comment for a pull request")
+    ] = "text",
+    output: Annotated[Path | None, typer.Option("--output", help="write to this file, not to standard output")] = None,
+) -> None:
+    """Say what changed leaves would give and cost: samples, rejections, calls, tokens, overlap, shift of the mix.
+
+    Without a teacher nothing is asked. Answers of a teacher are kept in the run, and generate finds them there.
+    """
+    from instructlab_like.preview.estimate import Prices
+    from instructlab_like.recipe import GenerateRecipe, load
+    from instructlab_like.stages.preview import Wish
+    from instructlab_like.stages.preview import preview as stage
+    from instructlab_like.workspace import run_folder
+
+    if (price_in is None) != (price_out is None):
+        raise InputError("one price is missing", where="--price-in, --price-out", fix="give both, for a million tokens")
+    prices = None if price_in is None or price_out is None else Prices(price_in, price_out)
+    wish = Wish(paths=tuple(map(str, paths or ())), base=base, samples=samples, prices=prices)
+    told = teacher_options(recipe, teacher, teacher_model, key_env)
+    chosen, overrides = generate_options(recipe, taxonomy, methods, told, mirror, document_host)
+    stage(run_folder(run), load(GenerateRecipe, chosen, overrides), wish, form=form, output=output)
 
 
 @app.command()
@@ -112,17 +195,12 @@ def generate(
     recipe: RecipeFile = None,
     taxonomy: Folder = None,
     leaf: Annotated[list[str] | None, typer.Option("--leaf", help="only this leaf; may be given again")] = None,
-    methods: Annotated[str | None, typer.Option("--methods", help="of teacher, rules, simulation; with commas")] = None,
-    teacher: Annotated[
-        str | None, typer.Option("--teacher", help="URL of an OpenAI-compatible endpoint, up to /v1, or a model folder")
-    ] = None,
-    teacher_model: Annotated[
-        str | None, typer.Option("--teacher-model", help="the model's name at the endpoint")
-    ] = None,
-    key_env: Annotated[
-        str | None, typer.Option("--key-env", help="environment variable that holds the API key")
-    ] = None,
+    methods: Methods = None,
+    teacher: TeacherPlace = None,
+    teacher_model: TeacherModel = None,
+    key_env: KeyEnv = None,
     mirror: Mirror = None,
+    document_host: DocumentHost = None,
     yes: Agreed = False,
 ) -> None:
     """Plan, ask, parse, filter, and write the dataset. Run again after a stop: nothing is asked twice."""
@@ -131,17 +209,30 @@ def generate(
     from instructlab_like.workspace import run_folder
 
     told = teacher_options(recipe, teacher, teacher_model, key_env)
-    chosen = recipe or (None if told else tiny_base())
+    chosen, overrides = generate_options(recipe, taxonomy, methods, told, mirror, document_host)
+    overrides["leaves"] = tuple(leaf) if leaf else None
+    stage(run_folder(run), load(GenerateRecipe, chosen, overrides), agreed=yes)
+
+
+def generate_options(
+    recipe: Path | None,
+    taxonomy: str | None,
+    methods: str | None,
+    teacher: dict[str, object] | None,
+    mirror: list[str] | None,
+    document_host: list[str] | None,
+) -> tuple[Path | None, dict[str, object]]:
+    """The recipe file in force, and what the options say on top of it."""
     overrides: dict[str, object] = {
         "taxonomy": taxonomy,
-        "leaves": tuple(leaf) if leaf else None,
         "methods": tuple(name.strip() for name in methods.split(",")) if methods else None,
         "mirrors": mirrors(mirror) if mirror else None,
-        "teacher": told,
+        "document_hosts": tuple(document_host) if document_host else None,
+        "teacher": teacher,
     }
-    if told and not methods and recipe is None:
+    if teacher and not methods and recipe is None:
         overrides["methods"] = ("teacher", "simulation")
-    stage(run_folder(run), load(GenerateRecipe, chosen, overrides), agreed=yes)
+    return recipe or (None if teacher else tiny_base()), overrides
 
 
 def tiny_base() -> Path:
@@ -246,10 +337,11 @@ def whole(
     recipe: RecipeFile = None,
     taxonomy: Folder = None,
     mirror: Mirror = None,
+    document_host: DocumentHost = None,
     yes: Agreed = False,
 ) -> None:
     """Generate, train, evaluate and report in one go; by default with the tiny base model, offline."""
-    generate(run=run, recipe=recipe, taxonomy=taxonomy, mirror=mirror, yes=yes)
+    generate(run=run, recipe=recipe, taxonomy=taxonomy, mirror=mirror, document_host=document_host, yes=yes)
     train(run=run, recipe=recipe, yes=yes)
     evaluate(run=run, recipe=recipe)
     report(run=run)
@@ -274,6 +366,9 @@ def crash(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 def main() -> None:
     """Run a command; a user's mistake ends in one message and its exit code, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character shows its number
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, terminated)
     sys.excepthook = crash
     try:

@@ -62,7 +62,7 @@ def test_every_module_opens_by_saying_what_it_is_for() -> None:
         r"import pickle|pickle\.load|torch\.load",
         r"trust_remote_code=True",
         r"shell=True",
-        r"\bTODO\b",
+        r"# *TODO\b",
         r"os\.system",
     ],
 )
@@ -72,10 +72,10 @@ def test_what_never_stands_in_the_code(forbidden: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("page", ["commands", "recipes"])
-def test_reference_pages_are_what_the_code_says(page: str) -> None:
-    written = runpy.run_path(str(ROOT / "docs" / "reference.py"))[page]()
-    assert written == (ROOT / "docs" / f"{page}.md").read_text(), "run: python docs/reference.py"
+def test_reference_pages_are_what_the_code_says() -> None:
+    written = runpy.run_path(str(ROOT / "docs" / "reference.py"))["pages"]()
+    for name, text in written.items():
+        assert text == (ROOT / "docs" / name).read_text(), f"{name}: run: python docs/reference.py"
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:

@@ -36,7 +36,7 @@ def mistake(*words: str, cwd: Path) -> str:
 def test_help_names_every_command(tmp_path: Path) -> None:
     found = ilk("--help", cwd=tmp_path)
     assert found.returncode == 0
-    for command in ("check", "diff", "new", "generate", "train", "evaluate", "report", "why", "all"):
+    for command in ("init", "check", "diff", "new", "preview", "generate", "train", "evaluate", "report", "why", "all"):
         assert f"\n  {command} " in found.stdout
 
 
@@ -140,10 +140,10 @@ def test_diff_names_the_seed_that_changed(tmp_path: Path) -> None:
     seed = re.search(r"answer: (\w+)", leaf.read_text())
     assert seed
     leaf.write_text(leaf.read_text().replace(seed.group(0), "answer: another", 1))
-    found = ilk("diff", "HEAD", cwd=tmp_path)
+    found = ilk("diff", "--base", "HEAD", cwd=tmp_path)
     assert "compositional_skills/office/post/parcel_class" in found.stdout
     assert "seeds changed 1" in found.stdout
-    assert "nonsense" in mistake("diff", "nonsense", cwd=tmp_path)
+    assert "nonsense" in mistake("diff", "--base", "nonsense", cwd=tmp_path)
 
 
 def test_a_changed_recipe_asks_before_it_redoes_a_run(tmp_path: Path) -> None:
