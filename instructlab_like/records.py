@@ -108,7 +108,7 @@ class Simulation(Record):
 
 class DocumentSource(Record):
     repo: str  # URL, or "." for files of this very tree
-    commit: str  # 40 hex digits; "HEAD" only with "."
+    commit: str  # 7 to 40 hex digits; "HEAD" only with "."
     patterns: tuple[str, ...]  # globs over the repository's tree, or relative to the leaf with "."
 
 
