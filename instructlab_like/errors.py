@@ -11,7 +11,8 @@ IlkError                    anything a user may see; `code` is the exit code
 ├── GateError         (1)   a check that the user asked for says no
 └── StoppedError      (3)   stopped incomplete, resumable: budget, teacher gone, disk full
     └── TeacherError        a teacher cannot be reached or refuses
-        └── RefusedError    it refuses this one prompt, and may answer others
+        ├── RefusedError    it refuses this one prompt, and may answer others
+        └── PassingError    one attempt failed in a way that the next may not
 """
 
 from __future__ import annotations
@@ -91,6 +92,30 @@ class TeacherError(StoppedError):
 
 class RefusedError(TeacherError):
     pass
+
+
+class PassingError(TeacherError):
+    """`kind` is the word under which such attempts are counted; `wait` is what the server asked for, in seconds.
+
+    `prompt_tokens` and `completion_tokens` are what the attempt was charged for all the same, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        kind: str,
+        wait: float | None = None,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        where: str = "",
+        fix: str = "",
+    ) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.kind = kind
+        self.wait = wait
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
 
 
 def position(path: Path | str, line: int | None = None, column: int | None = None) -> str:

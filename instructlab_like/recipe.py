@@ -22,18 +22,26 @@ class TeacherRecipe(Recipe):
 
     kind: Literal["http", "local"] = "http"
     """How the teacher is reached."""
-    url: str | None = None
-    """Of an http teacher, up to and including /v1."""
+    url: str | tuple[str, ...] | None = None
+    """Of an http teacher, up to and including /v1; several endpoints of one model as a list."""
     model: str
     """The name at the endpoint, or the folder of a local model."""
     key_env: str | None = None
     """Name of the environment variable that holds the API key."""
     concurrency: Annotated[int, Field(ge=1)] = 16
-    """Calls in flight at once."""
+    """Most calls in flight at once, at each endpoint; fewer while an endpoint says that it has too many."""
     timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds for one answer."""
     retries: Annotated[int, Field(ge=0)] = 5
     """Tries after the first for an answer that failed in a way that may pass."""
+    patience: Annotated[float, Field(ge=0)] = 120.0
+    """Seconds without any answer from any endpoint, once there was one, after which the run stops."""
+    context: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of prompt and answer together; None: what the endpoint says of itself."""
+    price_in: Annotated[float, Field(ge=0)] | None = None
+    """Of a million tokens to the teacher, in any currency."""
+    price_out: Annotated[float, Field(ge=0)] | None = None
+    """Of a million tokens from it."""
 
 
 class FilterChoice(Recipe):
