@@ -30,6 +30,7 @@ COLUMNS = {  # but for messages, all are strings
     "template": "prompt template, where a teacher was asked",
     "template_blob": "Git blob id of that template",
 }
+FOLDER = "4-dataset"  # where a run has its dataset
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -133,7 +134,7 @@ def loading(files: Files) -> str:
 ```python
 from datasets import load_dataset
 
-folder = "4-dataset"  # where this card lies
+folder = "{FOLDER}"  # where this card lies
 {calls}
 ```"""
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from instructlab_like.records import Row, Sample
+from instructlab_like.records import Message, Record, Row, Sample
 
 Phase = Literal["knowledge", "skills"]
+
+
+class Conversation(Record):
+    """What another program's file holds in one row, told in turns."""
+
+    messages: tuple[Message, ...]
+    unmask: bool = False  # whether the other program trains on the questions, too
 
 
 def phase_of(sample: Sample) -> Phase:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from instructlab_like.dataset.card import KNOWLEDGE, SKILLS, TEST, CardFacts, card
@@ -27,3 +29,23 @@ def write(folder: Path, train: Sequence[Row], test: Sequence[Row], facts: CardFa
         else:
             (folder / name).unlink(missing_ok=True)
     write_whole(folder / "README.md", card(files, facts).encode("utf-8"))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> tuple[int, int]:
+    """Write a file that need not fit into memory; a reader sees it whole or not at all. Returns pieces and bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    count = size = 0
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in pieces:
+                count += 1
+                size += file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    return count, size
