@@ -2,8 +2,9 @@
 
     ---
     purpose: what this question to a model is for
-    yields: [question, answer]      # the tags of an answer, in order
+    yields: [question, answer]      # the tags of an answer, in order; or `schema:`, a JSON Schema of the whole answer
     sampling: {temperature: 0}      # optional; wins over the recipe
+    needs: [logprobs]               # optional: what a server must be able to do, of seed, logprobs, n, schema
     ---
     === system
     Jinja, up to the next line of this kind
@@ -13,29 +14,31 @@
 Documents and seed examples are variables, never templates, and the file is cut into messages before it is rendered:
 whatever a document says, it stays inside the message that shows it.
 
-A template may be a contributor's: it has the same bounds as a simulation's, and is looked at and rendered in a confined
-process, one for a leaf's prompts. Only a file that equals the shipped one of its name is rendered in this process: a
-confined one takes 0.08 s, where planning a leaf of the starter tree takes 0.014, and shipped files come with the code.
+A template may be a contributor's: it has the same bounds as a simulation's, and is looked at and rendered in confined
+processes. Only a file that equals the shipped one of its name is rendered in this process: that comes with the code.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
-from instructlab_like.confined.process import Confined, Values, seconds_for
-from instructlab_like.confined.sandbox import Sandbox
-from instructlab_like.confined.wire import Bounds, Failure, Look, Rendered
+from instructlab_like.answer_schema import Place, read_schema
+from instructlab_like.confined.lasting import Lasting
+from instructlab_like.confined.process import Confined
+from instructlab_like.confined.trusted import Trusted
+from instructlab_like.confined.wire import Bounds, Failure, Look
 from instructlab_like.errors import TemplateError, explain, position
-from instructlab_like.records import Message, Record, Role, Sampling, Seed, blob_id, plain
-from instructlab_like.workspace import find, shipped_root
+from instructlab_like.records import Message, Record, Role, Sampling, blob_id
+from instructlab_like.workspace import shipped_root
 
 FOLDER = "templates"
 SUFFIX = ".j2"
@@ -67,25 +70,8 @@ BOUNDS = Bounds(
 )
 
 Tag = Annotated[str, Field(pattern=r"^[a-z]+$")]
-
-
-class KnowledgeVariables(Record):
-    """What a template under knowledge/ may use."""
-
-    domain: str
-    outline: str
-    headings: tuple[str, ...]  # titles above the passage, outermost first
-    passage: str
-    example: Seed  # number, context, pairs (question, answer)
-    count: int  # pairs asked for
-
-
-class SkillVariables(Record):
-    """What a template under skill/ may use."""
-
-    task: str
-    examples: tuple[Seed, ...]
-    count: int
+Need = Literal["seed", "logprobs", "n", "schema"]
+Variables = Mapping[str, object]  # of texts, numbers, and lists and mappings of them
 
 
 class SamplingChoice(Record):
@@ -99,83 +85,149 @@ class SamplingChoice(Record):
 
 class Header(Record):
     purpose: Annotated[str, Field(min_length=1)]
-    yields: Annotated[tuple[Tag, ...], Field(min_length=1)]
+    yields: Annotated[tuple[Tag, ...], Field(min_length=1)] | None = None
+    answer_schema: object = Field(None, alias="schema")
     sampling: SamplingChoice = SamplingChoice()
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True)
 class Template:
-    name: str  # below templates/: "knowledge/pairs.j2"
+    name: str  # below the templates folder: "knowledge/pairs.j2"
     path: Path
     blob: str  # Git blob id of the file; part of a sample's lineage, never of a call key
     header: Header
+    yields: tuple[str, ...]  # what a group of an answer holds: tags, or the schema's fields
+    answer_schema: str | None  # canonical JSON; None for tags
     roles: tuple[Role, ...]  # of the messages
     sources: tuple[str, ...]  # their Jinja, each on its lines of the file
-    shipped: Sandbox | None  # where a shipped template is rendered; all others are confined
+    takes: tuple[frozenset[str], ...]  # the variables of each
+    trusted: Trusted | None  # where a shipped template is rendered; all others are confined
 
     @property
     def purpose(self) -> str:
         return self.header.purpose
 
     @property
-    def yields(self) -> tuple[str, ...]:
-        return self.header.yields
+    def needs(self) -> frozenset[str]:
+        """What a server must be able to do for this template's answers to be what they should."""
+        return frozenset(self.header.needs) | ({"schema"} if self.answer_schema else frozenset())
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """All that it takes from outside, in whatever case."""
+        return frozenset().union(*self.takes)
 
     def sampled(self, recipe: Sampling) -> Sampling:
         """The recipe's sampling with this template's own choices on top."""
         return recipe.model_copy(update=self.header.sampling.model_dump(exclude_none=True))
 
-    def render(self, variables: Record) -> tuple[Message, ...]:
-        """Fill in the variables; raises TemplateError with the line that cannot be rendered."""
-        return self.render_all([variables])[0]
+    def renderer(self) -> Renderer:
+        return Renderer(self)
 
-    def render_all(self, batch: Sequence[Record]) -> list[tuple[Message, ...]]:
-        """Fill in the variables of all prompts of a leaf; raises TemplateError as `render`, or for limits exceeded."""
-        calls = [(number, values) for values in map(plain, batch) for number in range(len(self.sources))]
-        rendered = self._rendered(calls)
+    def render(self, variables: Variables) -> tuple[Message, ...]:
+        """One prompt; for more than one, `renderer`."""
+        with self.renderer() as renderer:
+            return renderer.render([variables])[0]
+
+
+class Renderer:
+    """Fills in a template's variables, prompt after prompt, for as long as a run goes on. For one thread.
+
+    Open with `with`: a template that is not a shipped one is rendered in a process, started on first use.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.lasting = None if template.trusted else Lasting(template.sources, BOUNDS, where=str(template.path))
+        self.fixed: dict[int, Message] = {}  # messages without variables, once they are known
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.lasting:
+            self.lasting.__exit__(kind, error, trace)
+
+    def render(self, batch: Sequence[Variables]) -> list[tuple[Message, ...]]:
+        """The prompts in their order; raises TemplateError with the line that fails, or the limit that was met."""
+        template = self.template
+        numbers = [number for number in range(len(template.sources)) if number not in self.fixed]
+        texts = iter(self._texts(batch, numbers))
+        roles = list(enumerate(template.roles))
+        prompts = [
+            tuple(self.fixed.get(number) or Message(role=role, content=next(texts)) for number, role in roles)
+            for _ in batch
+        ]
+        if prompts:
+            self.fixed |= {number: prompts[0][number] for number in numbers if not template.takes[number]}
+        return prompts
+
+    def _texts(self, batch: Sequence[Variables], numbers: Sequence[int]) -> Sequence[str]:
+        """The messages with these numbers of each prompt, prompt by prompt."""
+        if not batch or not numbers:
+            return ()
+        if self.template.trusted:
+            rendered = self.template.trusted.render([(number, values) for values in batch for number in numbers])
+        else:
+            assert self.lasting
+            takes = self.template.takes
+            rendered = self.lasting.render(
+                [
+                    (number, {name: values[name] for name in takes[number] if name in values})
+                    for values in batch
+                    for number in numbers
+                ],
+                each=len(numbers),
+            )
         if rendered.failure:
-            raise self._failed(rendered.failure, calls[len(rendered.texts)][1])
-        texts = iter(rendered.texts)
-        return [tuple(Message(role=role, content=next(texts)) for role in self.roles) for _ in batch]
+            raise self._failed(rendered.failure, batch[len(rendered.texts) // len(numbers)])
+        return rendered.texts
 
-    def _rendered(self, calls: Sequence[tuple[int, Values]]) -> Rendered:
-        if self.shipped:
-            return self.shipped.render(calls)
-        if not calls:
-            return Rendered(())
-        seconds = seconds_for(len(calls) // len(self.sources))
-        with Confined(self.sources, BOUNDS, where=str(self.path), seconds=seconds) as confined:
-            return confined.render(calls)
-
-    def _failed(self, failure: Failure, variables: Values) -> TemplateError:
-        where = position(self.path, failure.line)
+    def _failed(self, failure: Failure, variables: Variables) -> TemplateError:
+        where = position(self.template.path, failure.line)
         if failure.undefined:
             known = f"variables of this template: {', '.join(variables)}"
             return TemplateError(failure.what, where=where, fix=known)
         return TemplateError(f"cannot be rendered: {failure.what}", where=where, fix="correct this line")
 
 
-def load_template(name: str) -> Template:
-    """The template `name` ("knowledge/pairs.j2"): the workspace's own, else the shipped one.
+def load_template(name: str, beside: Path | None = None) -> Template:
+    """The template `name` ("knowledge/pairs.j2"): of the folder `beside`, else the workspace's own, else the shipped.
 
     Raises TemplateError with file and line for a missing file, a bad header, and anything Jinja refuses.
     """
-    path, data = read(name)
+    path, data = read(name, beside)
     try:
         lines = NEWLINE.split(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise TemplateError("is not UTF-8 text", where=str(path), fix="save the template as UTF-8") from error
-    header, end = read_header(lines, path)
-    check_tags(header, lines, end, path)
-    roles, sources = sections(lines, end, path)
-    shipped = Sandbox(BOUNDS) if is_shipped(name, data) else None
-    if shipped:
-        check_looks([shipped.look(source) for source in sources], path)
+    sheet = read_sheet(lines, path)
+    header = sheet.header()
+    if header.yields:
+        check_tags(header.yields, sheet, lines)
+    schema = None if header.yields else read_schema(header.answer_schema, lambda place: sheet.at("schema", *place))
+    roles, sources = sections(lines, sheet.end, path)
+    trusted = Trusted(BOUNDS) if is_shipped(name, data) else None
+    if trusted:
+        looks = [trusted.look(source) for source in sources]
     else:
         with Confined(sources, BOUNDS, where=str(path)) as confined:
-            check_looks(confined.looks, path)
+            looks = [*confined.looks]
+    check_looks(looks, path)
     return Template(
-        name=name, path=path, blob=blob_id(data), header=header, roles=roles, sources=sources, shipped=shipped
+        name=name,
+        path=path,
+        blob=blob_id(data),
+        header=header,
+        yields=header.yields or (schema.fields if schema else ()),
+        answer_schema=schema.text if schema else None,
+        roles=roles,
+        sources=sources,
+        takes=tuple(frozenset(look.names) for look in looks),
+        trusted=trusted,
     )
 
 
@@ -184,18 +236,19 @@ def is_shipped(name: str, data: bytes) -> bool:
     return path.is_file() and path.read_bytes() == data
 
 
-def read(name: str) -> tuple[Path, bytes]:
-    """A template file's path and bytes. A name, or a link, that leads out of the templates folder is refused."""
+def read(name: str, beside: Path | None) -> tuple[Path, bytes]:
+    """A template file's path and bytes. A name, or a link, that leads out of its folder is refused."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise TemplateError("leads out of the templates folder", where=name, fix="name a file inside it")
-    path = find(f"{FOLDER}/{'/'.join(parts)}")
-    if not parts or path.suffix != SUFFIX or not path.is_file():
-        known = sorted(found.relative_to(shipped_root() / FOLDER).as_posix() for found in shipped_templates())
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"shipped: {', '.join(known)}"
+    folders = [*([beside] if beside else []), Path(FOLDER), shipped_root() / FOLDER]
+    found = next((folder for folder in folders if parts and folder.joinpath(*parts).is_file()), None)
+    if not found or not name.endswith(SUFFIX):
+        near = difflib.get_close_matches(name, names(folders), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names(folders))}"
         raise TemplateError("there is no such template", where=f"{FOLDER}/{name}", fix=hint)
-    if not path.resolve().is_relative_to(path.parents[len(parts) - 1].resolve()):
+    path = found.joinpath(*parts)
+    if not path.resolve().is_relative_to(found.resolve()):
         raise TemplateError("is a link that leads out of the templates folder", where=str(path), fix="copy the file")
     try:
         with path.open("rb") as file:
@@ -209,12 +262,48 @@ def read(name: str) -> tuple[Path, bytes]:
     return path, data
 
 
+def names(folders: Sequence[Path]) -> list[str]:
+    """Of the templates in these folders and in those right below them, for the folder beside a flow may be any."""
+    found = [path for folder in folders for deep in ("*", "*/*") for path in folder.glob(f"{deep}{SUFFIX}")]
+    return sorted({"/".join(path.parts[-2:]) if path.parent not in folders else path.name for path in found})
+
+
 def shipped_templates() -> list[Path]:
     return sorted((shipped_root() / FOLDER).rglob(f"[!_]*{SUFFIX}"))
 
 
-def read_header(lines: list[str], path: Path) -> tuple[Header, int]:
-    """The header and the index of the line that closes it."""
+@dataclass(frozen=True)
+class Sheet:
+    """A header as YAML gives it, with the line of each key."""
+
+    path: Path
+    end: int  # index of the line that closes it
+    value: object
+    lines: Mapping[Place, int]
+
+    def at(self, *place: str) -> str:
+        """The position of a key, or of the nearest one around it that the file has."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return position(self.path, self.lines.get(place, 1))
+
+    def header(self) -> Header:
+        fix = "a header holds purpose, yields or schema and, if wished, sampling and needs"
+        try:
+            header = Header.model_validate(self.value)
+        except ValidationError as error:
+            location = error.errors()[0]["loc"]
+            where = self.at(str(location[0])) if location else position(self.path, 1)
+            raise TemplateError("has a wrong header: " + "; ".join(explain(error)), where=where, fix=fix) from error
+        if header.yields and header.answer_schema is not None:
+            fix = "keep one: tags that the template shows, or a schema that the server holds the answer to"
+            raise TemplateError("has both yields and schema", where=self.at("schema"), fix=fix)
+        if not header.yields and header.answer_schema is None:
+            raise TemplateError("has a header with neither yields nor schema", where=self.at(), fix=fix)
+        return header
+
+
+def read_sheet(lines: list[str], path: Path) -> Sheet:
     if not lines or lines[0].rstrip() != "---":
         raise TemplateError("has no header", where=position(path, 1), fix="open with ---, purpose:, yields:, ---")
     end = next((index for index, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
@@ -222,27 +311,20 @@ def read_header(lines: list[str], path: Path) -> tuple[Header, int]:
         raise TemplateError("has a header that never ends", where=position(path, 1), fix="close it with a line ---")
     text = "\n".join(lines[1:end])
     if len(text) > HEADER:
-        raise TemplateError(
-            f"has a header of more than {HEADER} characters", where=position(path, 1), fix="shorten the purpose"
-        )
+        raise TemplateError(f"has a header of more than {HEADER} characters", where=position(path, 1), fix="shorten it")
     if text.count("[") + text.count("{") > BRACKETS:  # on which PyYAML spends seconds
-        raise TemplateError("has too many brackets in its header", where=position(path, 1), fix="name each tag once")
+        fix = "name each tag once, and write a schema in lines rather than in braces"
+        raise TemplateError("has too many brackets in its header", where=position(path, 1), fix=fix)
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise TemplateError("has an alias in its header", where=position(path, 1), fix="write the value out")
-        return Header.model_validate(yaml.safe_load(text)), end
+        value = yaml.safe_load(text)
+        repr(value)  # a number of thousands of digits fails here, not in the text of an error about it
+        return Sheet(path, end, value, dict(key_lines(yaml.compose(text, yaml.SafeLoader), path)))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 1
         raise TemplateError(
             f"has a header that is not valid YAML: {error.problem}", where=position(path, line), fix="correct the YAML"
-        ) from error
-    except ValidationError as error:
-        location = error.errors()[0]["loc"]
-        where = position(path, key_line(lines[:end], str(location[0])) if location else 1)
-        raise TemplateError(
-            "has a wrong header: " + "; ".join(explain(error)),
-            where=where,
-            fix="a header holds purpose, yields and, if wished, sampling",
         ) from error
     except HEADER_FAILURES as error:
         raise TemplateError(
@@ -250,20 +332,29 @@ def read_header(lines: list[str], path: Path) -> tuple[Header, int]:
         ) from error
 
 
-def key_line(lines: list[str], key: str) -> int:
-    """The line, from 1, on which a header's top-level key stands; the header's first line when it is missing."""
-    return next((number for number, line in enumerate(lines, start=1) if line.startswith(f"{key}:")), 1)
+def key_lines(node: yaml.Node | None, path: Path, place: Place = ()) -> Iterator[tuple[Place, int]]:
+    """The place and the line of each key; raises TemplateError for one that stands twice, of which YAML takes any."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 2
+        if name in seen:
+            raise TemplateError(f"names {name!r} twice", where=position(path, line), fix="keep one of them")
+        seen.add(name)
+        yield (*place, name), line
+        yield from key_lines(value, path, (*place, name))
 
 
-def check_tags(header: Header, lines: list[str], end: int, path: Path) -> None:
+def check_tags(yields: Sequence[str], sheet: Sheet, lines: list[str]) -> None:
     """Tags must be told apart, and one that the teacher is never shown cannot come back in its answer."""
-    where = position(path, key_line(lines[:end], "yields"))
-    tags = (*header.yields, END)
+    where = sheet.at("yields")
+    tags = (*yields, END)
     if len(set(tags)) < len(tags):
         raise TemplateError(
             f"yields a tag twice, or the tag {END}", where=where, fix=f"name each once; {END} closes every group"
         )
-    body = "\n".join(lines[end + 1 :])
+    body = "\n".join(lines[sheet.end + 1 :])
     for tag in tags:
         if f"[{tag.upper()} " not in body:
             fix = f"write the form of the answer, with [{tag.upper()} 1] in its place, or correct `yields`"

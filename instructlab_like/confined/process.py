@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -46,6 +46,7 @@ sys.path += sys.argv[3:]
 from instructlab_like.confined.worker import main
 main(float(sys.argv[1]), int(sys.argv[2]))
 """
+OVERSPENT = (-signal.SIGPROF, -signal.SIGXCPU)  # by the timer, by the limit behind it
 LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # without which some Pythons do not start
 
 Values = Mapping[str, object]
@@ -71,6 +72,7 @@ class Confined:
         self.patience = PATIENCE * max(SECONDS, seconds)
         self.bounds = bounds
         self.sources = sources
+        self.spent = 0.0  # processor time of its renderings so far, as the worker says
 
     def __enter__(self) -> Confined:
         self.process = _started(self.seconds, self.memory)
@@ -94,6 +96,11 @@ class Confined:
     def ended(self) -> bool:
         return self.process.returncode is not None
 
+    @property
+    def overspent(self) -> bool:
+        """Whether it ended because its processor time was used up."""
+        return self.process.returncode in OVERSPENT
+
     def render(self, calls: Sequence[tuple[int, Values]]) -> Rendered:
         """The text of each call, the number of a source and its values, up to the first that fails."""
         texts: list[str] = []
@@ -104,6 +111,7 @@ class Confined:
             if len(reply.texts) + (reply.failure is not None) not in range(1, len(asked) + 1):
                 raise self._strange()
             texts += reply.texts
+            self.spent = reply.spent
             if reply.failure:
                 return Rendered(tuple(texts), reply.failure)
         return Rendered(tuple(texts))
@@ -121,24 +129,26 @@ class Confined:
         """Write a request and read a line, so that neither side can keep the other waiting."""
         stdin, stdout, _ = _pipes(self.process)
         waiting, line = memoryview(request), bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdin, selectors.EVENT_WRITE)
-            selector.register(stdout, selectors.EVENT_READ)
-            while ready := selector.select(max(0.0, until - time.monotonic())):
-                for key, _ in ready:
-                    if key.fileobj is stdin:
-                        waiting = waiting[_written(stdin, waiting) :]
-                        if not waiting:
-                            selector.unregister(stdin)
-                        continue
-                    read = os.read(stdout.fileno(), CHUNK)
-                    line += read
-                    if not read:
-                        raise self._ended()
-                    if len(line) > REPLY:
-                        raise self._strange()
-                    if line.endswith(b"\n"):
-                        return bytes(line)
+        waiting = waiting[_written(stdin, waiting) :]
+        poll = select.poll()
+        poll.register(stdout, select.POLLIN)
+        if waiting:
+            poll.register(stdin, select.POLLOUT)
+        while ready := poll.poll(1000 * max(0.0, until - time.monotonic())):
+            for descriptor, _ in ready:
+                if descriptor == stdin.fileno():
+                    waiting = waiting[_written(stdin, waiting) :]
+                    if not waiting:
+                        poll.unregister(stdin)
+                    continue
+                read = os.read(descriptor, CHUNK)
+                line += read
+                if not read:
+                    raise self._ended()
+                if len(line) > REPLY:
+                    raise self._strange()
+                if line.endswith(b"\n"):
+                    return bytes(line)
         what = "gives no answer in time, though the processor time it may use is not spent"
         raise TemplateError(what, where=self.where, fix="try again when the machine is less busy")
 
@@ -160,7 +170,7 @@ class Confined:
         """Why the worker ended of itself: its status was settled before its pipe closed, and no kill changes it."""
         said = self._end()
         status = self.process.returncode
-        if status in (-signal.SIGPROF, -signal.SIGXCPU):
+        if self.overspent:
             what = f"needs more than {self.seconds:g} s of processor time"
             return TemplateError(what, where=self.where, fix="loop less in the templates")
         if status == OUT_OF_MEMORY:
@@ -225,5 +235,7 @@ def _written(pipe: IO[bytes], waiting: memoryview) -> int:
     """How much of the request the pipe took, all of it when nobody reads any more."""
     try:
         return os.write(pipe.fileno(), waiting[:CHUNK])
+    except BlockingIOError:
+        return 0
     except BrokenPipeError:
         return len(waiting)

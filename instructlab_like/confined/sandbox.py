@@ -8,7 +8,6 @@ Even compiling runs code, for constants are folded: whatever a contributor wrote
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import TracebackType
@@ -19,7 +18,7 @@ import jinja2.debug  # jinja imports it on a template's first error, when the wo
 from jinja2 import meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.filters import do_indent, do_round
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
@@ -44,11 +43,29 @@ FAILURES = (
 PLACES = 100  # digits that are rounded to, characters of an indentation
 SAID = 300  # characters of a failure's text
 WEIGHED, COUNTED = "weighed value", "counted turns"  # filters that no template can name, for the space
-SURROGATE = re.compile("[\ud800-\udfff]")  # what no encoding takes; an escape in a template gives one
 NAME = "template"  # the file name of compiled templates, by which a traceback's lines are known
+METHODS = frozenset(dir(dict))
+NUMBERS = frozenset(("index", "index0", "first", "last", "length"))  # of a loop
+LAYOUT: dict[str, Any] = {
+    "autoescape": False,  # prompts, questions and answers, never HTML
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+}
 
 
-class BoundedEnvironment(ImmutableSandboxedEnvironment):
+class FieldsFirst(jinja2.Environment):
+    """Finds what templates take most, a mapping's fields and a loop's numbers, without Jinja's detours."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj and attribute not in METHODS:
+            return obj[attribute]
+        if type(obj) is LoopContext and attribute in NUMBERS:
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
+class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, bounds: Bounds) -> None:
@@ -56,10 +73,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             undefined=jinja2.StrictUndefined,
             optimized=False,  # folding constants takes time that grows with the square of an expression's length
             finalize=_printable,
-            autoescape=False,  # prompts, questions and answers, never HTML
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
+            **LAYOUT,
         )
         self.bounds = bounds
         self.turns = 0
@@ -86,6 +100,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def weighed(self, value: Any) -> Any:
         """The value itself; raises SecurityError when it holds too many characters and items, nested ones included."""
         most = self.bounds.weight
+        if type(value) is str and len(value) <= most:
+            return value
         weight, waiting = 0, [value]
         while waiting:
             piece = waiting.pop()
@@ -125,6 +141,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 def _printable(value: Any) -> Any:
     """The value itself, if printing it gives what it holds and not what it is, with its address in memory."""
+    if type(value) is str:
+        return value
     waiting = [value]
     while waiting:
         piece = waiting.pop()
@@ -207,15 +225,17 @@ class Sandbox:
             if flaws := tuple(dict.fromkeys(findings(tree, self.bounds))):
                 return Look(flaws, ())
             names = meta.find_undeclared_variables(tree) - set(FUNCTIONS)
-            code = self.environment.compile(_Guard().visit(tree), filename=NAME)
+            self.templates[-1] = self.compiled(tree)
         except jinja2.TemplateSyntaxError as error:
             what = f"is not valid Jinja: {_cut(error.message or '')}"
             return Look((Flaw(error.lineno, what, "correct the template"),), ())
         except (RecursionError, SyntaxError):  # Python's, of an expression too long for it
             return Look((Flaw(None, "is nested too deeply", "simplify it"),), ())
-        made = self.environment.make_globals(None)
-        self.templates[-1] = jinja2.Template.from_code(self.environment, code, made)
         return Look((), tuple(sorted(names)))
+
+    def compiled(self, tree: nodes.Template) -> jinja2.Template:
+        code = self.environment.compile(_Guard().visit(tree), filename=NAME)
+        return jinja2.Template.from_code(self.environment, code, self.environment.make_globals(None))
 
     def render(self, calls: Iterable[tuple[int, Mapping[str, object]]], *, until: float = math.inf) -> Rendered:
         """Each call's template with its values, up to the first that fails or until there are so many characters."""
@@ -225,16 +245,15 @@ class Sandbox:
             template = self.templates[number]
             assert template is not None
             try:
-                texts.append(self._text(template, values))
+                texts.append(self.text(template, values))
             except FAILURES as error:
-                undefined = isinstance(error, jinja2.UndefinedError)
-                return Rendered(tuple(texts), Failure(_line(error.__traceback__), _cut(str(error)), undefined))
+                return Rendered(tuple(texts), failure(error))
             length += len(texts[-1])
             if length > until:
                 break
         return Rendered(tuple(texts))
 
-    def _text(self, template: jinja2.Template, values: Mapping[str, object]) -> str:
+    def text(self, template: jinja2.Template, values: Mapping[str, object]) -> str:
         pieces, length = [], 0
         self.environment.turns = 0
         for piece in template.generate(values):
@@ -242,10 +261,21 @@ class Sandbox:
             length += len(piece)
             if length > self.bounds.text:
                 raise SecurityError(f"the text grows beyond {self.bounds.text} characters")
-        text = "".join(pieces).strip()
-        if SURROGATE.search(text):
-            raise SecurityError("the text holds half a character, a surrogate")
-        return text
+        return whole("".join(pieces))
+
+
+def whole(text: str) -> str:
+    """The text without its outer blanks; raises SecurityError for what no encoding takes: an escape may give that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SecurityError("the text holds half a character, a surrogate") from error
+    return text.strip()
+
+
+def failure(error: Exception) -> Failure:
+    """One of FAILURES as it is told of: the template's line, and what went wrong."""
+    return Failure(_line(error.__traceback__), _cut(str(error)), isinstance(error, jinja2.UndefinedError))
 
 
 def _cut(text: str) -> str:

@@ -59,3 +59,4 @@ class Rendered:
 
     texts: tuple[str, ...]
     failure: Failure | None = None
+    spent: float = 0.0  # processor time of the worker so far, in seconds

@@ -12,7 +12,8 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import replace
 from typing import Any
 
 from instructlab_like.confined.sandbox import Sandbox
@@ -39,7 +40,7 @@ def warm_up() -> None:
     for source in ("{{ '\\x61'|trim ~ x }}", "{% for y in x %}{{ y.z }}{% endfor %}", "{{ x"):
         sandbox.look(source)
     sandbox.render([(0, {"x": "é"}), (1, {"x": "é"})])
-    json.loads(json.dumps({"text": "é"}))
+    json.loads(json.dumps(Looks(()), default=vars))
 
 
 def confine(seconds: float, memory: int) -> None:
@@ -79,9 +80,11 @@ def serve() -> None:
     if asked is None:
         return
     sandbox = Sandbox(Bounds(**asked["bounds"]))
+    began = time.process_time()
     _answer(Looks(tuple(sandbox.look(source) for source in asked["sources"])))
     while (asked := _request()) is not None:
-        _answer(sandbox.render(asked["calls"], until=FULL))
+        rendered = sandbox.render(asked["calls"], until=FULL)
+        _answer(replace(rendered, spent=time.process_time() - began))
 
 
 def _request() -> dict[str, Any] | None:
@@ -90,5 +93,5 @@ def _request() -> dict[str, Any] | None:
 
 
 def _answer(reply: object) -> None:
-    sys.stdout.buffer.write(json.dumps(asdict(reply)).encode() + b"\n")  # type: ignore[call-overload]
+    sys.stdout.buffer.write(json.dumps(reply, default=vars).encode() + b"\n")
     sys.stdout.buffer.flush()

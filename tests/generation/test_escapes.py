@@ -13,16 +13,16 @@ from leaf_files import dumped, found_in, skill, write_leaf
 
 from instructlab_like.errors import TemplateError
 from instructlab_like.generation.simulation import draw
-from instructlab_like.prompts import KnowledgeVariables, load_template
-from instructlab_like.records import Pair, Seed, SimulationTask, Skill
+from instructlab_like.prompts import load_template
+from instructlab_like.records import SimulationTask, Skill
 from instructlab_like.taxonomy.read import read_tree
 
 SECRET = "tide-tables-of-velmouth"
 PATH = "compositional_skills/escape"
-SEED = Seed(number=1, line=4, context="The moon turns.", pairs=(Pair(question="What turns?", answer="The moon."),))
-VARIABLES = KnowledgeVariables(
-    domain="astronomy", outline="moons", headings=("ab", "cd"), passage="Io", example=SEED, count=3
-)
+SEED = {"number": 1, "context": "The moon turns.", "pairs": [{"question": "What turns?", "answer": "The moon."}]}
+VARIABLES: dict[str, object] = {
+    "domain": "astronomy", "outline": "moons", "headings": ["ab", "cd"], "passage": "Io", "example": SEED, "count": 3,
+}  # fmt: skip
 HEADER = "---\npurpose: test\nyields: [answer]\n---\n=== user\n[ANSWER 1] [END 1]\n"
 GIVEN_AWAY = re.compile(
     r"<(?:class|module|function|bound|built-in|method|frame|code|generator)\b| at 0x[0-9a-f]+|/usr/"

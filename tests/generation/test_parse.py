@@ -1,4 +1,4 @@
-"""Answers to samples: whole groups only, and never a question with another question's answer."""
+"""Answers to groups of texts: whole ones only, and never a question with another question's answer."""
 
 from __future__ import annotations
 
@@ -8,41 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructlab_like.generation.parse import parse, read
-from instructlab_like.records import (
-    AskTask,
-    Chunk,
-    Completion,
-    Lineage,
-    Message,
-    Prompt,
-    Sample,
-    Sampling,
-    Verdict,
-    sample_id,
-)
+from instructlab_like.generation.parse import Reading, read, reason
+from instructlab_like.records import Completion
 
-CHUNK = Chunk(repo=".", commit="HEAD", document="a.md", blob="b" * 40, start=0, end=14, text="Io is a moon.\n")
+PAIR = ("question", "answer")
 GROUNDED = ("context", "question", "answer")
 
 
-def asking(yields: tuple[str, ...] = ("question", "answer"), chunk: Chunk | None = None) -> AskTask:
-    lineage = Lineage(leaf="knowledge/moons", leaf_blob="b", method="teacher", model="scripted", depth=1)
-    messages = (Message(role="user", content="Write 3 new pairs."),)
-    return AskTask(prompt=Prompt(messages=messages, sampling=Sampling(), yields=yields, lineage=lineage), chunk=chunk)
-
-
-def parsed(text: str, task: AskTask | None = None, finish_reason: str = "stop") -> list[Sample] | Verdict:
-    task = task or asking()
-    return parse(task, Completion(key=task.prompt.key, text=text, finish_reason=finish_reason))
-
-
 def pairs(text: str) -> list[tuple[str, str]]:
-    found = parsed(text)
-    return [] if isinstance(found, Verdict) else [(sample.question, sample.answer) for sample in found]
+    return [(group.texts["question"], group.texts["answer"]) for group in read(text, PAIR).groups]
 
 
-def written(*texts: tuple[str, ...], yields: tuple[str, ...] = ("question", "answer")) -> str:
+def why(text: str, yields: tuple[str, ...] = PAIR, finish_reason: str = "stop") -> str:
+    reading = read(text, yields)
+    assert not reading.groups
+    completion = Completion(key="k", text=text, finish_reason=finish_reason)
+    return reason(completion, yields, None, reading.broken)
+
+
+def written(*texts: tuple[str, ...], yields: tuple[str, ...] = PAIR) -> str:
     groups = [
         "".join(f"[{tag.upper()} {number}]\n{text}\n" for tag, text in zip(yields, group, strict=True))
         for number, group in enumerate(texts, start=1)
@@ -50,60 +34,100 @@ def written(*texts: tuple[str, ...], yields: tuple[str, ...] = ("question", "ans
     return "\n".join(f"{group}[END {number}]\n" for number, group in enumerate(groups, start=1))
 
 
-def test_a_well_formed_answer_gives_its_pairs_in_order() -> None:
-    assert pairs(written(("Q one?", "A one."), ("Q two?", "A\n\ntwo."))) == [
-        ("Q one?", "A one."),
-        ("Q two?", "A\n\ntwo."),
+def test_a_well_formed_answer_gives_its_groups_in_order() -> None:
+    reading = read(written(("Q one?", "A one."), ("Q two?", "A\n\ntwo.")), PAIR)
+    assert [group.number for group in reading.groups] == [1, 2]
+    assert [list(group.texts.items()) for group in reading.groups] == [
+        [("question", "Q one?"), ("answer", "A one.")],
+        [("question", "Q two?"), ("answer", "A\n\ntwo.")],
     ]
+    assert reading.broken == 0
 
 
-def test_a_knowledge_sample_keeps_its_passage_and_its_story() -> None:
-    task = asking(chunk=CHUNK)
-    found = parsed(written(("What is Io?", "A moon.")), task)
-    assert found == [
-        Sample(
-            id=sample_id(task.prompt.key, 0),
-            kind="knowledge",
-            question="What is Io?",
-            answer="A moon.",
-            context="Io is a moon.\n",
-            lineage=task.prompt.lineage,
-        )
-    ]
+def test_a_groups_number_stays_whatever_became_of_the_others() -> None:
+    damaged = written(("Q one?", "A one."), ("Q two?", "A two.")).replace("[ANSWER 1]", "")
+    reading = read(damaged, PAIR)
+    assert ([group.number for group in reading.groups], reading.broken) == ([2], 1)
 
 
-def test_a_grounded_sample_brings_its_own_passage() -> None:
-    found = parsed(written(("A text.", "A question?", "An answer."), yields=GROUNDED), asking(GROUNDED))
-    assert isinstance(found, list)
-    assert (found[0].kind, found[0].context, found[0].question) == ("grounded", "A text.", "A question?")
+THREE = [("Why is it so?", "It is so."), ("How much\nis it?", "3 parts."), ("Who?", "Ida")]
+PLAIN = written(*THREE)
 
 
-def test_a_freeform_sample_has_no_passage() -> None:
-    found = parsed(written(("Q?", "A.")))
-    assert isinstance(found, list)
-    assert (found[0].kind, found[0].context) == ("freeform", None)
+def in_each_tag(before: str, after: str) -> str:
+    return re.sub(r"\[[A-Z]+ \d\]", lambda tag: f"{before}{tag[0]}{after}", PLAIN)
 
 
-def test_a_samples_id_is_that_of_its_number_whatever_became_of_the_others() -> None:
-    task = asking()
-    whole = written(("Q one?", "A one."), ("Q two?", "A two."))
-    damaged = whole.replace("[ANSWER 1]", "")
-    found = parsed(damaged, task)
-    assert isinstance(found, list)
-    assert [sample.id for sample in found] == [sample_id(task.prompt.key, 1)]
+ACCEPTED = {
+    "as asked for": PLAIN,
+    "prose around": "Sure, here they are:\n\n" + PLAIN + "\nI hope this helps!",
+    "bold": in_each_tag("**", "**"),
+    "bold with a colon inside": in_each_tag("**", ":**"),
+    "bold with a colon behind": in_each_tag("**", "**:"),
+    "bold and italics": in_each_tag("***", "***"),
+    "underscores": in_each_tag("__", "__"),
+    "in code": in_each_tag("`", "`"),
+    "headings": in_each_tag("### ", ""),
+    "bold headings": in_each_tag("## **", "**"),
+    "a colon behind": in_each_tag("", ":"),
+    "lower case": re.sub(r"\[[A-Z]+", lambda tag: tag[0].lower(), PLAIN),
+    "capitalised": re.sub(r"\[[A-Z]+", lambda tag: tag[0].title(), PLAIN),
+    "spaces in the tags": PLAIN.replace("[", "[ ").replace("]", " ]"),
+    "no-break spaces": re.sub(r"\[([A-Z]+) ", "[\\1\u00a0", PLAIN),
+    "a leading zero": re.sub(r"(\d)\]", r"0\1]", PLAIN),
+    "on one line each": "\n".join(
+        f"[QUESTION {n}] {q} [ANSWER {n}] {a} [END {n}]" for n, (q, a) in enumerate(THREE, 1)
+    ),
+    "bold on one line": "\n".join(
+        f"**[QUESTION {n}]** {q} **[ANSWER {n}]** {a} **[END {n}]**" for n, (q, a) in enumerate(THREE, 1)
+    ),
+    "the tag and its line bold": PLAIN.replace("[QUESTION 1]\nWhy is it so?", "**[QUESTION 1] Why is it so?**"),
+    "some closing tags behind their text": PLAIN.replace("so.\n[END", "so. [END"),
+    "in a fence": f"```\n{PLAIN}```",
+    "in a fence of a language, with prose": f"Here:\n```text\n{PLAIN}```\nDone.",
+    "each in a fence": re.sub(r"(?s)(\[QUESTION.*?\[END \d\])", r"```\n\1\n```", PLAIN),
+    "rules between": PLAIN.replace("\n\n[", "\n\n---\n\n[").replace("[QUESTION 2]", "**Pair 2**\n[QUESTION 2]"),
+    "Windows lines": PLAIN.replace("\n", "\r\n"),
+    "thoughts": "<think>\nA draft: [QUESTION 1] Not this? [ANSWER 1] No. [END 1]\n</think>\n\n" + PLAIN,
+    "thoughts that the server began": "The passage says [QUESTION 7] a lot.\n</think>\n" + PLAIN,
+    "thinking": "  <thinking>Let me see.</thinking>" + PLAIN,
+    "numbers that do not start at one": PLAIN.replace(" 3]", " 9]").replace(" 1]", " 7]"),
+    "answers in another order": "\n\n".join(reversed(PLAIN.strip().split("\n\n"))),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Sure, here they are:\n\n" + written(("Q?", "A.")) + "\nI hope this helps!",
-        "**[QUESTION 1]**\nQ?\n**[ANSWER 1]**\nA.\n**[END 1]**",
-        "[question 1] Q? [Answer 1] A. [END 1]",
-        "<think>First [QUESTION 1] draft [ANSWER 1] no</think>\n" + written(("Q?", "A.")),
-    ],
-)
-def test_what_surrounds_the_groups_is_no_part_of_them(text: str) -> None:
-    assert pairs(text) == [("Q?", "A.")]
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in ACCEPTED.items()])
+def test_what_models_do_to_the_form_is_accepted_where_it_leaves_no_doubt(text: str) -> None:
+    assert sorted(pairs(text)) == sorted(THREE)
+    assert read(text, PAIR).broken == 0
+
+
+REJECTED = {
+    "tags without numbers": re.sub(r" \d\]", "]", PLAIN),
+    "tags in another order": re.sub(r"(?s)\[QUESTION (\d)\](.*?)\[ANSWER \1\]", r"[ANSWER \1]\2[QUESTION \1]", PLAIN),
+    "no closing tags": re.sub(r"\[END \d\]\n", "", PLAIN),
+    "the same number throughout": re.sub(r"\d\]", "1]", PLAIN),
+    "tags as in XML": re.sub(r"\[([A-Z]+) (\d)\]", r"<\1_\2>", PLAIN),
+    "underscores for spaces": re.sub(r"\[([A-Z]+) ", r"[\1_", PLAIN),
+    "escaped brackets": re.sub(r"\[([A-Z]+) (\d)\]", r"\\[\1 \2\\]", PLAIN),
+    "words for tags": re.sub(r"\[([A-Z]+) (\d)\]", r"\1 \2:", PLAIN),
+    "other tags": PLAIN.replace("[QUESTION", "[Q").replace("[ANSWER", "[A"),
+    "thoughts without an end": "<think>\n" + PLAIN,
+    "nothing but thoughts": "<think>" + PLAIN + "</think>",
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in REJECTED.items()])
+def test_what_leaves_a_doubt_is_rejected_with_a_reason(text: str) -> None:
+    assert re.search(r"^none of the \d begun|^the answer holds no tags|^the answer is thoughts alone", why(text))
+
+
+def test_a_closing_tag_without_a_number_closes_a_group_that_the_next_one_follows() -> None:
+    """Of the last one, nobody knows whether a further group was lost in it."""
+    reading = read(re.sub(r"\[END \d\]", "[END]", PLAIN), PAIR)
+    assert [group.number for group in reading.groups] == [1, 2]
+    assert reading.broken == 1
+    assert why("[QUESTION 1]\nQ?\n[ANSWER 1]\nA\n[END]").endswith("in this order, each once, with its number")
 
 
 def test_bold_words_next_to_a_tag_stay_in_their_text() -> None:
@@ -111,10 +135,29 @@ def test_bold_words_next_to_a_tag_stay_in_their_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    "answer",
+    [
+        "**",
+        ":-)",
+        "a: b",
+        "# heading\n\n- [x] done",
+        "[RFC 2616]",
+        "[1], [SECTION 2]",
+        "> quoted",
+        "```\nx = 1\n```",
+        "[see]",
+    ],
+)
+def test_a_text_keeps_its_own_markup(answer: str) -> None:
+    assert pairs(written(("Q?", answer), ("R?", "B"))) == [("Q?", answer), ("R?", "B")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
     [
         ("", "the answer is empty (finish_reason stop)"),
         (" \n", "the answer is empty (finish_reason stop)"),
+        ("<think>\nLet me see", "the answer is thoughts alone"),
         ("I cannot do that.", "the answer holds no tags such as [QUESTION 1]"),
         ("Q: a? A: b", "the answer holds no tags such as [QUESTION 1]"),
         (
@@ -122,23 +165,20 @@ def test_bold_words_next_to_a_tag_stay_in_their_text() -> None:
             "none of the 1 begun in the answer is whole: [QUESTION n], [ANSWER n], [END n] in this order, each once",
         ),
         (
-            "[QUESTION]\nQ?\n[ANSWER]\nA\n[END]",
-            "none of the 1 begun in the answer is whole: [QUESTION n], [ANSWER n], [END n] in this order, each once",
+            "[QUESTION]\nQ?\n[ANSWER]\nA\n[END]\n[QUESTION]\nR?",
+            "none of the 2 begun in the answer is whole: "
+            "[QUESTION n], [ANSWER n], [END n] in this order, each once, with its number",
         ),
     ],
 )
-def test_an_answer_without_a_whole_group_is_a_verdict_on_the_call(text: str, reason: str) -> None:
-    task = asking()
-    verdict = parsed(text, task)
-    assert isinstance(verdict, Verdict)
-    assert (verdict.subject, verdict.leaf, verdict.filter) == (task.prompt.key, "knowledge/moons", "parse")
-    assert (verdict.keep, verdict.reason) == (False, reason)
+def test_an_answer_without_a_whole_group_has_a_reason(text: str, told: str) -> None:
+    assert why(text) == told
 
 
 def test_an_answer_cut_off_at_max_tokens_says_so() -> None:
-    verdict = parsed("[QUESTION 1]\nWhat is", finish_reason="length")
-    assert isinstance(verdict, Verdict)
-    assert verdict.reason.endswith("; it was cut off at max_tokens")
+    assert why("[QUESTION 1]\nWhat is", finish_reason="length").endswith("; it was cut off at max_tokens")
+    assert why("Well", finish_reason="length").endswith("; it was cut off at max_tokens")
+    assert why("<think>Well", finish_reason="length").endswith("; it was cut off at max_tokens")
 
 
 @pytest.mark.parametrize(
@@ -151,17 +191,31 @@ def test_an_answer_cut_off_at_max_tokens_says_so() -> None:
         "[QUESTION 1] a b c [ANSWER 2] d [END 2]",
         "[QUESTION 1] a [ANSWER 1] b c [END 1] [ANSWER 2] d [END 2]",
         "[QUESTION 1] a [ANSWER b [ANSWER 1] c [END 1]",
+        "[QUESTION 1] a [ANSWER 1] b c [QUESTION 2] d [ANSWER 2] e [END] [QUESTION 3] f",
+        "[QUESTION 1] a [ANSWER 1] b [END] [QUESTION 3] c",
+        "[QUESTION 1] a [ANSWER 1] b [QUESTIN 2] c [ANSWR 2] d [END 1]",
         "[QUESTION 1] [ANSWER 1] b [END 1]",
         "[QUESTION 0] a [ANSWER 0] b [END 0]",
+        "[QUESTION 1] a [ANSWER [ANSWER 1] 1] b [END 1]",
     ],
 )
 def test_a_group_that_might_be_mixed_is_dropped(text: str) -> None:
     assert pairs(text) == []
+    assert why(text).startswith("none of the ")
+
+
+def test_a_tag_that_strayed_into_a_line_is_seen_where_the_others_begin_theirs() -> None:
+    strayed = PLAIN.replace("[ANSWER 1]\nIt is so.", "It [ANSWER 1] is so.")
+    assert [question for question, _ in pairs(strayed)] == ["How much\nis it?", "Who?"]
 
 
 def test_broken_groups_are_counted() -> None:
-    reading = read(written(("a", "b"), ("c", "d"), ("e", "f")).replace("[ANSWER 2]", ""), ("question", "answer"))
+    reading = read(written(("a", "b"), ("c", "d"), ("e", "f")).replace("[ANSWER 2]", ""), PAIR)
     assert ([group.number for group in reading.groups], reading.broken) == ([1, 3], 1)
+
+
+def test_an_answer_of_one_tag_is_read() -> None:
+    assert [dict(group.texts) for group in read("[SCORE 1]\n4\n[END 1]", ("score",)).groups] == [{"score": "4"}]
 
 
 WORDS = st.lists(st.sampled_from(["sun", "moon", "[1]", "(end)", "2", "**far**", "\n"]), min_size=1, max_size=4)
@@ -174,7 +228,7 @@ def corrupted(draw: st.DrawFn) -> tuple[set[tuple[str, ...]], str, tuple[str, ..
     Any number of tags are lost, doubled, broken or stripped of their number and the end is cut off; or up to three
     such things happen, of which moving a tag or copying it to another place may be one.
     """
-    yields = draw(st.sampled_from([("question", "answer"), GROUNDED]))
+    yields = draw(st.sampled_from([PAIR, GROUNDED]))
     groups = [
         tuple(f"{tag} {n} {' '.join(draw(WORDS))} ." for tag in yields) for n in range(1, draw(st.integers(2, 6)))
     ]
@@ -231,6 +285,9 @@ def test_what_was_written_whole_is_read_whole(texts: list[tuple[list[str], list[
 
 @settings(deadline=None)
 @given(st.text(alphabet="[]QUESTIONAWRD 12\n*", max_size=200))
-def test_any_text_is_samples_or_a_verdict(text: str) -> None:
-    found = parsed(text)
-    assert isinstance(found, Verdict) or all(sample.question and sample.answer for sample in found)
+def test_any_text_is_read_or_has_a_reason(text: str) -> None:
+    reading: Reading = read(text, PAIR)
+    assert all(all(group.texts.values()) for group in reading.groups)
+    assert reading.broken >= 0
+    if not reading.groups:
+        assert reason(Completion(key="k", text=text, finish_reason="stop"), PAIR, None, reading.broken)
