@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Protocol
 
 from instructlab_like.errors import ModelError
 from instructlab_like.recipe import TeacherRecipe
 from instructlab_like.records import Completion, Prompt
+from instructlab_like.teachers.probe import Capabilities, Recorder
 
 
 class Teacher(Protocol):
@@ -15,8 +17,23 @@ class Teacher(Protocol):
     def identity(self) -> str:
         """Which model answers; part of every call key, so another identity means asking anew."""
 
+    @property
+    def capacity(self) -> int:
+        """The most prompts that are worth asking at once."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a user should know and nothing stops at, a line each, in order; grows while answers are asked for."""
+
     async def answer(self, prompt: Prompt) -> Completion:
-        """Answer one prompt; raises TeacherError when the teacher is gone, InputError when it is told wrong."""
+        """Make one attempt; `sent` of an error tells whether a request was made.
+
+        Raises PassingError when another attempt may succeed, RefusedError when this prompt is not taken, InputError
+        when the teacher is told wrong, TeacherError when it is gone.
+        """
+
+    async def probe(self, record: Recorder, /) -> Capabilities:
+        """What the teacher can do, by asking it once; `record` is awaited before each call and after it."""
 
     async def close(self) -> None:
         """Give back connections and memory; may be called without a single answer asked."""

@@ -16,15 +16,19 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from instructlab_like.errors import ModelError, TeacherError
+from instructlab_like.errors import ModelError, RefusedError, TeacherError
 from instructlab_like.recipe import TeacherRecipe
 from instructlab_like.records import Completion, Prompt, Sampling
+from instructlab_like.teachers.probe import Capabilities, Finding, Recorder
 from instructlab_like.workspace import find
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 DECISIVE = ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "*.jinja")  # decide an answer
+
+
+UNABLE = Finding(able="no", said="a model in this process is asked for text only")
 
 
 class Interrupted(StoppingCriteria):
@@ -45,7 +49,10 @@ class LocalTeacher:
     name are the same teacher, and a retrained model under the same name is another one.
     """
 
+    capacity = 1
+
     def __init__(self, recipe: TeacherRecipe) -> None:
+        self.notices: list[str] = []
         self.name = recipe.model
         self.folder = model_folder(recipe.model)
         self.identity = f"local:{content_digest(self.folder)[:16]}"
@@ -64,6 +71,16 @@ class LocalTeacher:
         if self.leaving.is_set():
             raise TeacherError("was interrupted", where=self.name, fix="run the same command again")
         return completion
+
+    async def probe(self, _: Recorder) -> Capabilities:
+        """Known without asking: answers are drawn with the prompt's seed, and no schema binds them."""
+        return Capabilities(
+            seed=Finding(able="yes"),
+            logprobs=UNABLE,
+            n=UNABLE,
+            json_schema=UNABLE,
+            over_long="refused",
+        )
 
     async def close(self) -> None:
         self.leaving.set()
@@ -108,8 +125,9 @@ class LocalTeacher:
         """Tokens left for an answer in the model's context."""
         context = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
         if asked >= context:
-            raise ModelError(
-                f"a prompt has {asked} tokens and the model's context holds {context}",
+            raise RefusedError(
+                f"a prompt has {asked} tokens, and the context holds {context}",
+                sent=False,
                 where=self.name,
                 fix="lower chunk_words, or use a model with a longer context",
             )

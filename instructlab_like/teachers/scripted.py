@@ -6,13 +6,30 @@ from collections.abc import Callable, Mapping
 
 from instructlab_like.errors import TeacherError
 from instructlab_like.records import Completion, Prompt
+from instructlab_like.teachers.probe import Capabilities, Finding, Recorder
+
+ABLE = Finding(able="yes")
+ALL = Capabilities(seed=ABLE, logprobs=ABLE, n=ABLE, json_schema=ABLE, over_long="unknown")
 
 
 class ScriptedTeacher:
-    """`script` gives an answer's text: by call key, or computed from the prompt. Keeps what it was asked, in order."""
+    """`script` gives an answer's text: by call key, or computed from the prompt. Keeps what it was asked, in order.
 
-    def __init__(self, script: Mapping[str, str] | Callable[[Prompt], str], *, identity: str = "scripted") -> None:
+    It can do whatever its script does, so that nothing is refused by default; `capabilities` says otherwise.
+    """
+
+    def __init__(
+        self,
+        script: Mapping[str, str] | Callable[[Prompt], str],
+        *,
+        identity: str = "scripted",
+        capacity: int = 8,
+        capabilities: Capabilities = ALL,
+    ) -> None:
         self.identity = identity
+        self.capacity = capacity
+        self.capabilities = capabilities
+        self.notices: list[str] = []
         self.asked: list[Prompt] = []
         self.script = script if callable(script) else self.looked_up(script)
 
@@ -28,6 +45,9 @@ class ScriptedTeacher:
     async def answer(self, prompt: Prompt) -> Completion:
         self.asked.append(prompt)
         return Completion(key=prompt.key, text=self.script(prompt), finish_reason="stop")
+
+    async def probe(self, _: Recorder) -> Capabilities:
+        return self.capabilities
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
-from email.utils import format_datetime
 
 import pytest
+from made_prompts import prompt
 from server import Fault, TeacherServer, failing
 
-from instructlab_like.errors import IlkError, InputError, RecipeError, TeacherError
-from instructlab_like.prompts import KnowledgeVariables, SkillVariables, load_template
+from instructlab_like.errors import IlkError, InputError, PassingError, RecipeError, RefusedError, TeacherError
 from instructlab_like.recipe import TeacherRecipe
-from instructlab_like.records import Completion, Lineage, Message, Pair, Prompt, Sampling, Seed
-from instructlab_like.teachers.http import LARGEST_ANSWER, HttpTeacher, dated
-
-
-def prompt(text: str = "hello", sampling: Sampling | None = None) -> Prompt:
-    lineage = Lineage(leaf="a", leaf_blob="b", method="teacher", model="http:m")
-    return Prompt(
-        messages=(Message(role="system", content="Be brief."), Message(role="user", content=text)),
-        sampling=sampling or Sampling(),
-        yields=("question", "answer"),
-        lineage=lineage,
-    )
+from instructlab_like.records import Completion, Prompt, Sampling
+from instructlab_like.teachers.http import HttpTeacher
+from instructlab_like.teachers.lines import LARGEST_ANSWER
 
 
 def echo(request: dict) -> str:
     return f"heard {request['messages'][-1]['content']}"
 
 
-def asked(
-    server: TeacherServer, *prompts: Prompt, pauses: list[float] | None = None, **recipe: object
-) -> list[Completion]:
-    """The answers to prompts asked one after the other; pauses are noted rather than waited for."""
-
-    async def pause(seconds: float) -> None:
-        if pauses is not None:
-            pauses.append(seconds)
+def asked(server: TeacherServer, *prompts: Prompt, **recipe: object) -> list[Completion]:
+    """The answers to prompts asked one after the other."""
 
     async def session() -> list[Completion]:
-        teacher = HttpTeacher(TeacherRecipe(**{"url": server.url, "model": "m", **recipe}), pause=pause)
+        teacher = HttpTeacher(TeacherRecipe(**{"url": server.url, "model": "m", **recipe}))
         try:
             return [await teacher.answer(one) for one in prompts or (prompt(),)]
         finally:
             await teacher.close()
 
     return asyncio.run(session())
+
+
+def failure(server: TeacherServer, *prompts: Prompt, **recipe: object) -> PassingError:
+    """What the one attempt raised."""
+    with pytest.raises(PassingError) as caught:
+        asked(server, *prompts, **recipe)
+    return caught.value
 
 
 def test_an_answer_comes_back_with_its_tokens() -> None:
@@ -88,99 +80,126 @@ def test_the_identity_is_the_model_wherever_it_is_served() -> None:
     assert here.identity == there.identity == "http:m"
 
 
-GARBAGE = [
-    b"",
-    b"oops",
-    b"{",
-    b"[]",
-    b'{"choices": []}',
-    b'{"choices": [{"message": "hi"}]}',
-    b'{"error": "busy"}',
-    b"\xff",
-]
+def reply(**fields: object) -> Fault:
+    return Fault(body=json.dumps(fields).encode())
+
+
+SPENT = {"prompt_tokens": 7, "completion_tokens": 5}
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "kind", "said"),
     [
-        *(failing(status) for status in (408, 429, 500, 502, 503, 599)),
-        *(Fault(body=body) for body in GARBAGE),
-        Fault("reset"),
-        Fault("cut"),
-        Fault(body=b" " * (LARGEST_ANSWER + 1)),
-        Fault(body=json.dumps({"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}).encode()),
-        Fault(body=json.dumps({"choices": [{"message": {"content": " \n"}}]}).encode()),
+        (failing(408), "server_error", "HTTP 408: try later"),
+        (failing(425), "server_error", "HTTP 425: try later"),
+        (failing(429), "rate_limit", "HTTP 429: try later"),
+        (failing(500, "out of\n memory"), "server_error", "HTTP 500: out of memory"),
+        (failing(502), "server_error", "HTTP 502: try later"),
+        (failing(503), "server_error", "HTTP 503: try later"),
+        (failing(529), "rate_limit", "HTTP 529: try later"),
+        (failing(599), "server_error", "HTTP 599: try later"),
+        (Fault(status=500, body=b"{"), "server_error", "HTTP 500: {"),
+        (Fault(status=500), "server_error", "HTTP 500: (empty)"),
+        (Fault(status=201, body=b"{}"), "malformed", "what it sent is no chat completion (HTTP 201: {})"),
+        (Fault("reset"), "reset", "the connection broke: "),
+        (Fault("cut"), "reset", "the connection broke: "),
+        (Fault(body=b" " * (LARGEST_ANSWER + 1)), "malformed", "its answer is larger than 16 MiB"),
+        (Fault(body=b""), "malformed", "what it sent is no JSON: (empty)"),
+        (Fault(body=b"oops"), "malformed", "what it sent is no JSON: oops"),
+        (Fault(body=b"{"), "malformed", "what it sent is no JSON: {"),
+        (Fault(body=b"[" * 100_000), "malformed", "what it sent is no JSON: [[["),
+        (Fault(body=b"\xff"), "malformed", "what it sent is no JSON: "),
+        (Fault(body=b"[]"), "malformed", "what it sent is no chat completion: []"),
+        (Fault(body=b'{"error": "busy"}'), "malformed", "what it sent is no chat completion: busy"),
+        (reply(choices=[]), "malformed", "it sent no choice: "),
+        (reply(choices=[None]), "malformed", "its first choice holds no message: "),
+        (reply(choices=[{"message": "hi"}]), "malformed", "its first choice holds no message: "),
+        (reply(choices=[{"message": {"content": 5}}]), "malformed", "its first choice holds no message: "),
+        (reply(choices=[{"message": {"content": None}, "finish_reason": "stop"}]), "empty", "its answer is empty"),
+        (reply(choices=[{"message": {"content": " \n"}}]), "empty", "its answer is empty"),
+        (reply(choices=[{"message": {}}]), "empty", "its answer is empty"),
     ],
-    ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.body[:30]!r}",
+    ids=lambda told: f"{told.status}-{told.body[:30]!r}" if isinstance(told, Fault) else str(told)[:20],
 )
-def test_trouble_that_may_pass_is_asked_again(fault: Fault) -> None:
-    pauses: list[float] = []
-    with TeacherServer({0: fault, 1: fault}, answer=echo) as server:
-        assert asked(server, pauses=pauses)[0].text == "heard hello"
-    assert pauses == [0.5, 1.0]
-    assert len(server.bodies) == 3
-
-
-def test_a_server_that_hangs_is_asked_again_after_the_timeout() -> None:
-    with TeacherServer({0: Fault("hang")}, answer=echo) as server:
-        assert asked(server, timeout=0.2)[0].text == "heard hello"
-
-
-def test_pauses_double_up_to_a_limit_and_then_the_teacher_is_gone() -> None:
-    pauses: list[float] = []
-    with TeacherServer(lambda _: failing(503, "loading\n the model")) as server, pytest.raises(TeacherError) as caught:
-        asked(server, pauses=pauses, retries=8)
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    assert str(caught.value) == (
-        f"{server.url}/chat/completions: no usable answer in 9 attempts; the last one: HTTP 503: loading the model\n"
-        "  → start the server, or correct teacher.url"
-    )
-
-
-def test_retries_of_zero_ask_once() -> None:
-    with TeacherServer(lambda _: failing(500)) as server, pytest.raises(TeacherError):
-        asked(server, retries=0)
-    assert len(server.bodies) == 1
-
-
-def test_an_answer_that_stays_empty_is_an_answer() -> None:
-    with TeacherServer(answer=lambda _: "") as server:
-        assert asked(server, retries=2)[0].text == ""
-    assert len(server.bodies) == 3
-
-
-def test_an_empty_answer_that_was_cut_off_is_not_asked_for_again() -> None:
-    reply = json.dumps({"choices": [{"message": {"content": ""}, "finish_reason": "length"}]}).encode()
-    with TeacherServer(lambda _: Fault(body=reply)) as server:
-        assert asked(server)[0].finish_reason == "length"
-    assert len(server.bodies) == 1
-
-
-@pytest.mark.parametrize(("told", "waited"), [("7", 7.0), ("2.5", 2.5), ("0", 0.5), ("soon", 0.5), ("-3", 0.5)])
-def test_retry_after_in_seconds_is_kept(told: str, waited: float) -> None:
-    pauses: list[float] = []
-    with TeacherServer({0: failing(429, retry_after=told)}, answer=echo) as server:
-        asked(server, pauses=pauses)
-    assert pauses[0] == waited
-
-
-def test_retry_after_as_a_date_is_read_by_the_servers_clock() -> None:
-    now = dated("Wed, 21 Oct 2015 07:28:00 GMT")
-    later = format_datetime(now.replace(minute=29), usegmt=True)
-    pauses: list[float] = []
-    fault = failing(503, retry_after=later, date=format_datetime(now, usegmt=True))
+def test_trouble_that_may_pass_has_a_kind_and_is_one_request(fault: Fault, kind: str, said: str) -> None:
     with TeacherServer({0: fault}, answer=echo) as server:
-        asked(server, pauses=pauses)
-    assert pauses[0] == 60.0
+        error = failure(server)
+        assert (error.kind, error.where) == (kind, f"{server.url}/chat/completions")
+        assert error.what.startswith(said)
+        assert error.what.isprintable()
+        assert len(server.bodies) == 1
+        assert asked(server)[0].text == "heard hello"
 
 
-def test_everybody_keeps_away_while_the_server_asks_for_it() -> None:
-    pauses: list[float] = []
-    with TeacherServer({0: failing(429, retry_after="100")}, answer=echo) as server:
-        asked(server, prompt("a"), prompt("b"), pauses=pauses)
-    assert pauses[0] == 100.0
-    assert len(pauses) == 3  # its own, and as no time passed in this test, one before each of the two requests
-    assert all(90.0 < pause <= 100.0 for pause in pauses[1:])
+@pytest.mark.parametrize("choices", [[], [{"message": {"content": " "}}], [{"message": 1}]])
+def test_what_a_failed_answer_cost_is_told(choices: list[object]) -> None:
+    with TeacherServer({0: reply(choices=choices, usage=SPENT)}) as server:
+        error = failure(server)
+    assert (error.prompt_tokens, error.completion_tokens) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, 5, {}, {"prompt_tokens": "7", "completion_tokens": -1}, {"prompt_tokens": 1e300}]
+)
+def test_an_answer_without_usable_usage_is_an_answer(usage: object) -> None:
+    with TeacherServer({0: reply(choices=[{"message": {"content": "hi"}}], usage=usage)}) as server:
+        completion = asked(server)[0]
+    assert (completion.text, completion.finish_reason) == ("hi", "stop")
+    assert (completion.prompt_tokens, completion.completion_tokens) == (None, None)
+
+
+def test_an_answer_in_parts_is_one_text() -> None:
+    parts = [{"type": "text", "text": "one "}, {"type": "image_url"}, {"type": "text", "text": "two"}]
+    with TeacherServer({0: reply(choices=[{"message": {"content": parts}}])}) as server:
+        assert asked(server)[0].text == "one two"
+
+
+def test_a_server_that_hangs_is_given_up_after_the_timeout() -> None:
+    with TeacherServer({0: Fault("hang")}, answer=echo) as server:
+        error = failure(server, timeout=0.2)
+    assert (error.kind, error.what) == ("timeout", "no answer within 0.2 s")
+
+
+def test_an_empty_answer_at_temperature_zero_stays_empty() -> None:
+    with TeacherServer(answer=lambda _: "") as server:
+        assert asked(server, prompt(sampling=Sampling(temperature=0)))[0].text == ""
+        assert failure(server, prompt(sampling=Sampling(temperature=0.1))).kind == "empty"
+
+
+def test_an_empty_answer_that_was_cut_off_is_an_answer() -> None:
+    with TeacherServer({0: reply(choices=[{"message": {"content": ""}, "finish_reason": "length"}])}) as server:
+        assert asked(server)[0].finish_reason == "length"
+
+
+def test_a_compressed_answer_is_read_and_bounded() -> None:
+    whole = json.dumps({"choices": [{"message": {"content": "hi"}}]}).encode()
+    packed = [gzip.compress(data) for data in (whole, whole + b" " * LARGEST_ANSWER)]
+    faults = {number: Fault(body=data, headers={"Content-Encoding": "gzip"}) for number, data in enumerate(packed)}
+    with TeacherServer(faults) as server:
+        assert asked(server)[0].text == "hi"
+        assert failure(server).what == "its answer is larger than 16 MiB"
+
+
+@pytest.mark.parametrize(
+    ("headers", "waited"),
+    [
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": "2.5"}, 2.5),
+        ({"retry_after": "0"}, None),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "-3"}, None),
+        ({"retry_after_ms": "1500"}, 1.5),
+        ({"retry_after": "Wed, 21 Oct 2015 07:29:00 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 60.0),
+        ({"retry_after": "Wed, 21 Oct 2015 07:29:00", "date": "Wed, 21 Oct 2015 09:28:00 +0200"}, 60.0),
+        ({"retry_after": "Wed, 21 Oct 2015 07:27:00 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date_by_the_servers_clock(
+    headers: dict[str, str], waited: float | None
+) -> None:
+    with TeacherServer({0: failing(429, **headers)}, answer=echo) as server:
+        wait = failure(server).wait
+    assert wait == pytest.approx(waited, abs=0.5) if waited else wait is None
 
 
 @pytest.mark.parametrize("told", ["3600", "inf", "Wed, 21 Oct 2199 07:28:00 GMT"])
@@ -196,10 +215,14 @@ def test_a_wait_that_is_too_long_stops_the_run(told: str) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
     [
-        (400, TeacherError, "refuses the request (HTTP 400: too long)\n  → correct what the server names"),
-        (422, TeacherError, "refuses the request (HTTP 422: too long)"),
+        (400, RefusedError, "refuses the request (HTTP 400: too long)\n  → correct what the server names"),
+        (413, RefusedError, "refuses the request (HTTP 413: too long)"),
+        (422, RefusedError, "refuses the request (HTTP 422: too long)"),
         (401, InputError, "does not let us in (HTTP 401: too long)\n  → put a valid key into a key (teacher.key_env"),
         (403, InputError, "does not let us in"),
+        (402, TeacherError, "wants to be paid (HTTP 402: too long)\n  → see to the account"),
+        (407, InputError, "the proxy in between wants a name and a password"),
+        (405, InputError, "knows no model 'm' at this URL (HTTP 405: too long)"),
         (404, InputError, "knows no model 'm' at this URL (HTTP 404: too long)\n  → teacher.url ends in /v1"),
         (307, InputError, "sends us elsewhere (HTTP 307: too long)\n  → give the final URL"),
     ],
@@ -207,8 +230,34 @@ def test_a_wait_that_is_too_long_stops_the_run(told: str) -> None:
 def test_what_will_not_pass_is_said_at_once(status: int, kind: type[IlkError], said: str) -> None:
     with TeacherServer(lambda _: failing(status, "too long")) as server, pytest.raises(kind) as caught:
         asked(server)
+    assert type(caught.value) is kind
     assert str(caught.value).startswith(f"{server.url}/chat/completions: {said}")
     assert len(server.bodies) == 1
+
+
+def test_an_empty_account_is_no_rate_limit() -> None:
+    told = {"error": {"message": "You exceeded your quota", "type": "insufficient_quota", "code": "insufficient_quota"}}
+    fault = Fault(status=429, body=json.dumps(told).encode())
+    with TeacherServer({0: fault}) as server, pytest.raises(TeacherError, match="wants to be paid") as caught:
+        asked(server)
+    assert type(caught.value) is TeacherError
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"detail": "no such field"}', "no such field"),
+        (b'{"detail": [{"loc": ["body", "n"]}]}', '[{"loc":["body","n"]}]'),
+        (b'{"object": "error", "message": "too long", "code": 400}', "too long"),
+        (b'{"error": {"message": "", "code": 1}}', '{"error": {"message": "", "code": 1}}'),
+        (b"<html>\n<b>Bad</b></html>", "<html> <b>Bad</b></html>"),
+        (b"", "(empty)"),
+    ],
+)
+def test_a_servers_own_words_are_found(body: bytes, said: str) -> None:
+    with TeacherServer({0: Fault(status=400, body=body)}) as server, pytest.raises(RefusedError) as caught:
+        asked(server)
+    assert caught.value.what == f"refuses the request (HTTP 400: {said})"
 
 
 def test_a_servers_words_are_shortened_and_made_printable() -> None:
@@ -224,34 +273,41 @@ def test_a_server_that_is_down_is_said_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        pauses: list[float] = []
         server = TeacherServer()
         server.port = port  # bound, but nobody listens
         with pytest.raises(TeacherError) as caught:
-            asked(server, pauses=pauses)
-    assert str(caught.value).startswith(f"http://127.0.0.1:{port}/v1/chat/completions: cannot be reached: ")
-    assert pauses == []
+            asked(server)
+    assert str(caught.value) == (
+        f"http://127.0.0.1:{port}/v1/chat/completions: cannot be reached: Connection refused\n"
+        "  → start the server, or correct teacher.url"
+    )
     assert caught.value.code == 3
+    assert not isinstance(caught.value, PassingError)
 
 
-def test_a_server_that_goes_down_later_gets_time_to_come_back() -> None:
-    pauses: list[float] = []
+def test_a_host_that_does_not_exist_is_said_at_once() -> None:
+    teacher = HttpTeacher(TeacherRecipe(url="http://no-such-host.invalid/v1", model="m"))
+    with pytest.raises(TeacherError, match="cannot be reached"):
+        asyncio.run(closing(teacher))
 
-    async def session() -> None:
-        async def pause(seconds: float) -> None:
-            pauses.append(seconds)
 
-        with TeacherServer(answer=echo) as server:
-            teacher = HttpTeacher(TeacherRecipe(url=server.url, model="m", retries=3), pause=pause)
-            await teacher.answer(prompt())
-        try:
-            await teacher.answer(prompt("again"))
-        finally:
-            await teacher.close()
+async def closing(teacher: HttpTeacher) -> Completion:
+    try:
+        return await teacher.answer(prompt())
+    finally:
+        await teacher.close()
 
-    with pytest.raises(TeacherError, match="no usable answer in 4 attempts"):
-        asyncio.run(session())
-    assert pauses == [0.5, 1.0, 2.0]
+
+def test_a_schema_is_sent_as_a_response_format() -> None:
+    schema = '{"properties":{"a":{"type":"string"}},"type":"object"}'
+    with TeacherServer(answer=echo) as server:
+        asked(server, prompt(schema=schema), prompt())
+    bound, free = (json.loads(body) for body in server.bodies)
+    assert bound["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": json.loads(schema)},
+    }
+    assert "response_format" not in free
 
 
 def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,43 +370,18 @@ def test_a_url_that_cannot_be_right_is_refused(url: str | None, said: str) -> No
 )
 def test_the_endpoint_is_found_from_the_url(url: str, posted: str, shown: str) -> None:
     teacher = HttpTeacher(TeacherRecipe(url=url, model="m"))
-    assert (teacher.url, teacher.where) == (posted, shown)
+    assert teacher.addresses == ((posted, shown),)
+
+
+@pytest.mark.parametrize("urls", [(), ("",), ("http://a/v1", "http://a/v1/")])
+def test_a_list_of_endpoints_is_checked_too(urls: tuple[str, ...]) -> None:
+    with pytest.raises(RecipeError):
+        HttpTeacher(TeacherRecipe(url=urls, model="m"))
+
+
+def test_the_capacity_is_that_of_all_endpoints() -> None:
+    assert HttpTeacher(TeacherRecipe(url=("http://a/v1", "http://b/v1"), model="m", concurrency=5)).capacity == 10
 
 
 def test_closing_without_a_question_is_fine() -> None:
     asyncio.run(HttpTeacher(TeacherRecipe(url="http://localhost/v1", model="m")).close())
-
-
-SEEDS = tuple(
-    Seed(number=n, line=n, context=f"Text {n} is short.", pairs=(Pair(question=f"Q {n}?", answer=f"A\n{n}."),))
-    for n in (1, 2, 3)
-)
-PASSAGE = (
-    "# Io\n\nIo is a moon of Jupiter. It is the innermost of the four large ones.\n\n- It has 400 volcanoes in all."
-)
-
-
-@pytest.mark.parametrize("name", ["knowledge/pairs.j2", "skill/freeform.j2", "skill/grounded.j2"])
-def test_the_test_server_answers_every_template_from_what_it_was_shown(name: str) -> None:
-    """The end-to-end tests lean on this server."""
-    from instructlab_like.generation.parse import parse
-    from instructlab_like.records import AskTask
-
-    knowledge = KnowledgeVariables(
-        domain="d", outline="o", headings=("Io",), passage=PASSAGE, example=SEEDS[0], count=2
-    )
-    template = load_template(name)
-    shown = knowledge if name.startswith("knowledge") else SkillVariables(task="t", examples=SEEDS, count=2)
-    lineage = Lineage(leaf="a", leaf_blob="b", method="teacher", model="http:m")
-    one = Prompt(messages=template.render(shown), sampling=Sampling(), yields=template.yields, lineage=lineage)
-    with TeacherServer() as server:
-        first, second = asked(server, one, one)
-    assert first == second
-    samples = parse(AskTask(prompt=one), first)
-    assert isinstance(samples, list)
-    assert len(samples) == 2
-    for sample in samples:
-        source = (
-            PASSAGE if name.startswith("knowledge") else "".join(pair.answer for seed in SEEDS for pair in seed.pairs)
-        )
-        assert sample.answer in source

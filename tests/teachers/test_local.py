@@ -11,10 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from instructlab_like.errors import ModelError, TeacherError  # noqa: E402
+from instructlab_like.errors import ModelError, RefusedError, TeacherError  # noqa: E402
 from instructlab_like.recipe import TeacherRecipe  # noqa: E402
 from instructlab_like.records import Completion, Lineage, Message, Prompt, Sampling  # noqa: E402
 from instructlab_like.teachers.local import LocalTeacher  # noqa: E402
+from instructlab_like.teachers.probe import ProbeCall  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +116,21 @@ def test_the_identity_follows_the_content_and_not_the_name(model: Path, tmp_path
 
 
 def test_a_prompt_longer_than_the_context_is_refused(model: Path) -> None:
-    with pytest.raises(ModelError, match=r"a prompt has \d+ tokens and the model's context holds 512"):
+    with pytest.raises(RefusedError, match=r"a prompt has \d+ tokens, and the context holds 512") as caught:
         answers(model, prompt("word " * 600))
+    assert not caught.value.sent
+
+
+def test_what_it_can_do_is_known_without_asking(model: Path) -> None:
+    calls: list[ProbeCall] = []
+
+    async def record(call: ProbeCall) -> None:
+        calls.append(call)
+
+    teacher = opened(model)
+    found = asyncio.run(teacher.probe(record))
+    assert (found.seed.able, found.logprobs.able, found.n.able, found.json_schema.able) == ("yes", "no", "no", "no")
+    assert (calls, teacher.capacity, teacher.notices) == ([], 1, [])
 
 
 def test_an_interrupted_answer_ends_its_thread(model: Path) -> None:
