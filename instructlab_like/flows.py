@@ -1,0 +1,465 @@
+"""Flows: short YAML files that say in which steps samples are made of a leaf, and who is asked in each.
+
+    purpose: Questions, judged; their answers, judged as pairs
+    leaves: [freeform]                     # of knowledge, freeform, grounded: which leaves it takes
+    steps:
+      - name: questions                    # unique; stands in lineage and verdicts
+        template: skill/questions.j2
+        role: asker                        # recipe `roles`; a role that is not named there is the recipe's teacher
+        each: [seeds]                      # first step only: what one prompt is about
+        fan_out: true                      # each group of the answer goes on by itself
+      - name: question-judge
+        template: judge/question.j2
+        role: critic
+        keep: {score: {at_least: 1}}       # a record that fails is rejected, with this as the reason
+
+A record starts with its leaf's variables; every step adds the texts that its template yields. At the end, a record with
+a question and an answer is a sample.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from instructlab_like.errors import InputError, RecipeError, position
+from instructlab_like.filters import SampleFilter, build
+from instructlab_like.prompts import FOLDER, Template, load_template
+from instructlab_like.recipe import FilterChoice
+from instructlab_like.records import Leaf, Record, Skill, blob_id
+from instructlab_like.workspace import find, shipped_root
+
+FLOWS = f"{FOLDER}/flows"
+SUFFIX = ".yaml"
+LARGEST, BRACKETS = 64_000, 400  # bytes of a flow's file, and opening brackets in it
+MOST_STEPS = 40
+
+LeafKind = Literal["knowledge", "freeform", "grounded"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)]
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
+
+ABOUT: dict[LeafKind, frozenset[str]] = {  # variables that a record starts with
+    "knowledge": frozenset(("leaf", "domain", "outline", "headings", "passage", "example", "count")),
+    "freeform": frozenset(("leaf", "task", "examples", "count")),
+    "grounded": frozenset(("leaf", "task", "examples", "count")),
+}
+WHOLE = ("question", "answer")  # the fields that make a record a sample
+
+
+class Limits(Record):
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class _Step(Record):
+    model_config = ConfigDict(populate_by_name=True)
+    name: Name
+    filters: tuple[FilterChoice, ...] = ()
+    """Per-sample filters, judged before the next step is paid for; by name, or as {name, options}."""
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def named(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return [{"name": choice} if isinstance(choice, str) else choice for choice in value]
+
+
+class AskStep(_Step):
+    """A question to whoever has the role, one for each record and draw."""
+
+    kind: Literal["ask"] = "ask"
+    template: str
+    role: Name = "asker"
+    each: tuple[Literal["chunk", "seed", "seeds"], ...] | None = None
+    fan_out: bool = False
+    draws: Annotated[int, Field(ge=1, le=64)] = 1
+    given: dict[FieldName, FieldName] = Field(default={}, alias="with")
+    named_as: dict[FieldName, FieldName] = Field(default={}, alias="as")
+    keep: dict[FieldName, tuple[str, ...] | Limits] = {}
+
+
+class RulesStep(_Step):
+    kind: Literal["rules"]
+
+
+class SimulationStep(_Step):
+    kind: Literal["simulation"]
+
+
+class PreferStep(_Step):
+    """Of two texts of a record, the second goes on as `answer` if its score is higher by more than the margin."""
+
+    kind: Literal["prefer"]
+    of: tuple[FieldName, FieldName]
+    by: tuple[FieldName, FieldName]
+    margin: Annotated[float, Field(ge=0)] = 0.0
+
+
+Step = AskStep | RulesStep | SimulationStep | PreferStep
+STEPS: dict[str, type[_Step]] = {
+    "ask": AskStep, "rules": RulesStep, "simulation": SimulationStep, "prefer": PreferStep,
+}  # fmt: skip
+
+
+class Plan(Record):
+    """What a flow's file says."""
+
+    purpose: Annotated[str, Field(min_length=1, max_length=400)]
+    leaves: Annotated[tuple[LeafKind, ...], Field(min_length=1)]
+    steps: Annotated[
+        tuple[Annotated[Step, Field(discriminator="kind")], ...], Field(min_length=1, max_length=MOST_STEPS)
+    ]
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def asking_by_default(cls, value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        return [{"kind": "ask", **step} if isinstance(step, dict) else step for step in value]
+
+
+@dataclass(frozen=True)
+class Flow:
+    name: str
+    path: Path
+    blob: str  # Git blob id of the file
+    plan: Plan
+    templates: Mapping[str, Template]  # by the name of the step
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.plan.steps
+
+    @property
+    def first(self) -> Step:
+        return self.plan.steps[0]
+
+    @property
+    def asks(self) -> bool:
+        """Whether it starts with a teacher."""
+        return isinstance(self.first, AskStep)
+
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(step.role for step in self.steps if isinstance(step, AskStep)))
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """What its templates need of a server."""
+        return frozenset(need for template in self.templates.values() for need in template.needs)
+
+    @cached_property
+    def filters(self) -> Mapping[str, tuple[SampleFilter, ...]]:
+        """By the name of the step; only per-sample filters get this far."""
+        built = {step.name: [build(choice) for choice in step.filters] for step in self.steps}
+        return {name: tuple(one for one in made if isinstance(one, SampleFilter)) for name, made in built.items()}
+
+    def takes(self, leaf: Leaf) -> bool:
+        if kind_of(leaf) not in self.plan.leaves:
+            return False
+        simulated = isinstance(self.first, SimulationStep)
+        return not simulated or (isinstance(leaf, Skill) and leaf.simulation is not None)
+
+    @cached_property
+    def writing(self) -> frozenset[str]:
+        """The names of the steps whose answers become part of the sample, rather than a judgement of it."""
+        of = {name for other in self.steps if isinstance(other, PreferStep) for name in other.of}
+        content = {"context", *WHOLE, *of}
+        return frozenset(
+            step.name
+            for step in self.steps
+            if isinstance(step, AskStep)
+            and content & {step.named_as.get(tag, tag) for tag in self.templates[step.name].yields}
+        )
+
+
+def kind_of(leaf: Leaf) -> LeafKind:
+    if not isinstance(leaf, Skill):
+        return "knowledge"
+    return "grounded" if leaf.grounded else "freeform"
+
+
+def load_flows(names: Iterable[str]) -> list[Flow]:
+    """The flows by name or path, each once; raises InputError for a flow or a template of it that is wrong."""
+    flows = [load_flow(name) for name in dict.fromkeys(names)]
+    for flow in flows:
+        if twin := next((other for other in flows if other.name == flow.name and other is not flow), None):
+            raise RecipeError(
+                f"two flows are called {flow.name!r}", where=f"{twin.path} and {flow.path}", fix="rename one of them"
+            )
+    return flows
+
+
+def load_flow(name: str) -> Flow:
+    """A flow by its name ("knowledge") or by a path that ends in .yaml; its templates are looked for beside it first.
+
+    Raises RecipeError naming file, line and step for whatever would fail later, TemplateError for its templates.
+    """
+    path, beside = located(name)
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror}", where=str(path), fix="check its permissions") from error
+    sheet = read(data, path)
+    plan = sheet.plan()
+    templates: dict[str, Template] = {}
+    for number, step in enumerate(plan.steps):
+        if isinstance(step, AskStep):
+            try:
+                templates[step.name] = load_template(step.template, beside)
+            except InputError as error:
+                if error.where.startswith(str(path)):
+                    raise
+                error.where = f"{error.where} (asked for in {sheet.at('steps', number, 'template')})"
+                raise
+    flow = Flow(name=path.stem, path=path, blob=blob_id(data), plan=plan, templates=templates)
+    Check(flow, sheet).all()
+    return flow
+
+
+def located(name: str) -> tuple[Path, Path | None]:
+    """The flow's file, and the folder in which its templates are looked for first, if it is the user's own."""
+    if name.endswith((SUFFIX, ".yml")) or "/" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise RecipeError("there is no such flow file", where=name, fix=f"check the path; shipped: {known()}")
+        return path, path.parent
+    path = find(f"{FLOWS}/{name}{SUFFIX}")
+    if not path.is_file():
+        near = difflib.get_close_matches(name, shipped_flows(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {known()}; or give the path of a file"
+        raise RecipeError(f"there is no flow {name!r}", where="flows", fix=hint)
+    return path, None
+
+
+def shipped_flows() -> list[str]:
+    return sorted(path.stem for path in (shipped_root() / FLOWS).glob(f"*{SUFFIX}"))
+
+
+def known() -> str:
+    return ", ".join(shipped_flows())
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A flow's YAML as texts (YES is a word here, not a truth value), and the line of each."""
+
+    path: Path
+    value: object
+    lines: Mapping[Place, tuple[int, int]]
+
+    def at(self, *place: str | int) -> str:
+        """The position of a value, or of the nearest one around it that the file has."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return position(self.path, *self.lines.get(place, (1, 1)))
+
+    def plan(self) -> Plan:
+        try:
+            return Plan.model_validate(self.value)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_context=False)
+            problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+            place = tuple(part for part in problem["loc"] if part not in (*STEPS, "tuple[str,...]", "Limits"))
+            if problem["type"] == "extra_forbidden":
+                raise self.unknown(place, problem["loc"]) from error
+            field = ".".join(str(part) for part in place)
+            raise RecipeError(
+                f"{field}: {problem['msg']}" if field else problem["msg"],
+                where=self.at(*place),
+                fix=f"a flow holds {', '.join(Plan.model_fields)}; docs/flows.md shows every field of a step",
+            ) from error
+
+    def unknown(self, place: Place, told: Place) -> RecipeError:
+        """What is said of a key that nothing reads, with the nearest that is read in its place."""
+        holder: type[BaseModel] = Plan if len(place) == 1 else STEPS[str(told[2])]
+        if len(place) > 3:
+            holder = Limits if place[2] == "keep" else FilterChoice
+        known = [field.alias or name for name, field in holder.model_fields.items()]
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return RecipeError(f"there is no field {place[-1]!r}", where=self.at(*place), fix=hint)
+
+
+def read(data: bytes, path: Path) -> Sheet:
+    if len(data) > LARGEST:
+        raise RecipeError(f"holds more than {LARGEST} bytes", where=str(path), fix="a flow is a short file")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError("is not UTF-8 text", where=str(path), fix="save the flow as UTF-8") from error
+    if text.count("[") + text.count("{") > BRACKETS:
+        raise RecipeError("has too many brackets", where=str(path), fix="a flow is a short file")
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        lines: dict[Place, tuple[int, int]] = {}
+        return Sheet(path, plain(root, (), lines, path), lines)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = position(path, mark.line + 1, mark.column + 1) if mark else str(path)
+        raise RecipeError(f"is not valid YAML: {error.problem}", where=where, fix="correct the YAML") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"is not valid YAML: {error}", where=str(path), fix="correct the YAML") from error
+
+
+def plain(node: yaml.Node | None, place: Place, lines: dict[Place, tuple[int, int]], path: Path) -> object:
+    if node is None:
+        raise RecipeError("is empty", where=str(path), fix="a flow holds purpose, leaves and steps")
+    if place in lines or len(place) > 8:  # an alias is the only way back to a place; nothing of a flow is so deep
+        raise RecipeError("is nested too deeply", where=str(path), fix="write it out")
+    lines[place] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [plain(child, (*place, number), lines, path) for number, child in enumerate(node.value)]
+    assert isinstance(node, yaml.MappingNode)
+    found: dict[str, object] = {}
+    for key, value in node.value:
+        where = position(path, key.start_mark.line + 1, key.start_mark.column + 1)
+        if not isinstance(key, yaml.ScalarNode):
+            raise RecipeError("has a key that is no word", where=where, fix="write names as keys")
+        if key.value in found:
+            raise RecipeError(f"says {key.value!r} twice", where=where, fix="keep one of them")
+        found[str(key.value)] = plain(value, (*place, str(key.value)), lines, path)
+        lines[(*place, str(key.value))] = (key.start_mark.line + 1, key.start_mark.column + 1)
+    return found
+
+
+# --- what would fail later --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    flow: Flow
+    sheet: Sheet
+
+    def all(self) -> None:
+        """Raise RecipeError at the first step that cannot do what it says with what the steps before it leave."""
+        self.names()
+        self.beginning()
+        fields: set[str] = set()
+        for number, step in enumerate(self.flow.steps):
+            self.order(number, step)
+            fields |= set(self.made(number, step, fields))
+            self.judged(number, step, fields)
+        if missing := [name for name in WHOLE if name not in fields]:
+            where = self.sheet.at("steps", len(self.flow.steps) - 1)
+            raise RecipeError(
+                f"ends without {' and '.join(missing)}, which a sample is made of",
+                where=where,
+                fix="let a step's template yield it, or keep it under that name with `as`",
+            )
+
+    def names(self) -> None:
+        seen: set[str] = set()
+        for number, step in enumerate(self.flow.steps):
+            if step.name in seen:
+                raise self.wrong(number, "name", f"two steps are called {step.name!r}", "rename one")
+            seen.add(step.name)
+
+    def beginning(self) -> None:
+        first, leaves = self.flow.first, self.flow.plan.leaves
+        if isinstance(first, PreferStep):
+            raise self.wrong(0, "kind", "cannot come first", "start with a step that makes something")
+        if isinstance(first, RulesStep) and leaves != ("knowledge",):
+            raise self.wrong(0, "kind", "rules read documents", "write leaves: [knowledge]")
+        if isinstance(first, SimulationStep) and "knowledge" in leaves:
+            raise self.wrong(0, "kind", "a simulation belongs to a skill", "write leaves: [freeform, grounded]")
+        if not isinstance(first, AskStep):
+            return
+        if "knowledge" in leaves and len(leaves) > 1:
+            raise RecipeError(
+                "takes knowledge and skills, which have different variables",
+                where=self.sheet.at("leaves"),
+                fix="write a flow for each",
+            )
+        right = ("chunk", "seed") if leaves == ("knowledge",) else ("seeds",)
+        wanted = (("chunk", "seed"), ("chunk",)) if leaves == ("knowledge",) else (("seeds",), ("seed",))
+        if first.each not in wanted:
+            told = " or ".join(f"[{', '.join(each)}]" for each in wanted)
+            raise self.wrong(0, "each", f"the first step must say each: {told}", f"write each: [{', '.join(right)}]")
+
+    def order(self, number: int, step: Step) -> None:
+        if number and not isinstance(step, AskStep | PreferStep):
+            raise self.wrong(number, "kind", f"{step.kind} can only come first", "move it to the top")
+        if number and isinstance(step, AskStep) and step.each is not None:
+            raise self.wrong(number, "each", "only the first step says what it is about", "leave `each` out")
+
+    def made(self, number: int, step: Step, fields: set[str]) -> Iterator[str]:
+        """The fields that the step adds."""
+        if isinstance(step, RulesStep | SimulationStep):
+            yield from WHOLE
+            return
+        if isinstance(step, PreferStep):
+            for name in (*step.of, *step.by):
+                if name not in fields:
+                    raise self.wrong(number, "of", f"no step before it makes {name!r}", self.hint(name, fields))
+            yield "answer"
+            return
+        template = self.flow.templates[step.name]
+        for tag in step.named_as:
+            if tag not in template.yields:
+                raise self.wrong(
+                    number, "as", f"its template yields no {tag!r}", f"it yields {', '.join(template.yields)}"
+                )
+        names = [step.named_as.get(tag, tag) for tag in template.yields]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise self.wrong(number, "as", f"two tags are kept as {sorted(twice)[0]!r}", "give each its own name")
+        for kind in self.flow.plan.leaves:
+            self.given(number, step, self.begun(kind) | fields)
+        yield from names
+
+    def begun(self, kind: LeafKind) -> frozenset[str]:
+        """The variables that a record starts with; rules show a record no seed example."""
+        return ABOUT[kind] - ({"example"} if isinstance(self.flow.first, RulesStep) else set())
+
+    def given(self, number: int, step: AskStep, known: frozenset[str]) -> None:
+        """Whatever the step's template takes must be there by then."""
+        for variable, source in step.given.items():
+            if source not in known:
+                what = f"gives {variable!r} the field {source!r}, which nothing before it makes"
+                raise self.wrong(number, "with", what, self.hint(source, known))
+        template = self.flow.templates[step.name]
+        there = known | step.given.keys()
+        for variable in sorted(template.variables - there):
+            what = f"its template {template.path} takes {variable!r}, which nothing before it makes"
+            raise self.wrong(number, "template", what, self.hint(variable, there))
+
+    def judged(self, number: int, step: Step, fields: set[str]) -> None:
+        for name in step.keep if isinstance(step, AskStep) else ():
+            if name not in fields:
+                raise self.wrong(number, "keep", f"no step up to here makes {name!r}", self.hint(name, fields))
+        for choice in step.filters:
+            try:
+                found = build(choice)
+            except RecipeError as error:
+                raise self.wrong(number, "filters", error.what, error.fix) from error
+            if not isinstance(found, SampleFilter):
+                fix = "name it under `filters` of the recipe, where all samples are there"
+                raise self.wrong(number, "filters", f"the filter {choice.name!r} judges the whole set", fix)
+            if missing := [name for name in WHOLE if name not in fields]:
+                what = f"filters judge pairs, and there is no {' and no '.join(missing)} yet"
+                raise self.wrong(number, "filters", what, "name them at a later step")
+
+    def wrong(self, number: int, field: str, what: str, fix: str) -> RecipeError:
+        name = self.flow.steps[number].name
+        return RecipeError(f"step {name!r}: {what}", where=self.sheet.at("steps", number, field), fix=fix)
+
+    def hint(self, name: str, fields: Iterable[str]) -> str:
+        there: Sequence[str] = sorted(fields)
+        near = difflib.get_close_matches(name, there, n=1)
+        return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(there) or 'none'}"

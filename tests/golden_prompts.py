@@ -1,0 +1,143 @@
+"""The prompts of the shipped flows on small leaves, as messages in files: what is sent, to be read and compared.
+
+python tests/golden_prompts.py          # write tests/golden/prompts/FLOW/STEP.txt anew
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from instructlab_like.flows import AskStep, Flow, load_flow, shipped_flows
+from instructlab_like.records import Message, Pair, Seed, plain
+
+FOLDER = Path(__file__).parent / "golden" / "prompts"
+COUNT = 2  # of groups asked for where a step fans out
+
+PASSAGE = (
+    "The Orrin lighthouse was built in 1874 by **Mara Vell**. Its lamp burned oil until 1931, when it was changed for "
+    "an electric one.\n\nIn fog a bell is rung every 30 seconds, by hand if the engine fails."
+)
+KNOWLEDGE: dict[str, object] = {
+    "leaf": "knowledge/history/lighthouses",
+    "domain": "history",
+    "outline": "Lighthouses of the Orrin coast, and who kept them.\n",
+    "headings": ["Lighthouses", "Orrin"],
+    "passage": PASSAGE,
+    "example": plain(
+        Seed(
+            number=1,
+            line=9,
+            context="The light of Selm stands on a rock that is dry at low water. Two keepers shared it.\n",
+            pairs=(
+                Pair(question="Where does the light of Selm stand?", answer="On a rock that is dry at low water."),
+                Pair(question="How many keepers shared the light of Selm?\n", answer="Two.\n"),
+                Pair(question="What did two keepers share?", answer="The light of Selm."),
+            ),
+        )
+    ),
+}
+FREEFORM: dict[str, object] = {
+    "leaf": "compositional_skills/writing/refusal",
+    "task": "Decline a request politely, with the reason and another offer.\n",
+    "examples": [
+        plain(Seed(number=number, line=number, pairs=(Pair(question=question, answer=answer),)))
+        for number, (question, answer) in enumerate(
+            (
+                (
+                    "Decline: May I bring my dog to the archive?",
+                    "I am sorry: dogs scare the cats here. The yard is free.",
+                ),
+                (
+                    "Decline: Can you open on Sunday?",
+                    "I am sorry: nobody is here on Sundays. Monday at eight suits us.",
+                ),
+            ),
+            start=1,
+        )
+    ],
+}
+GROUNDED: dict[str, object] = {
+    "leaf": "compositional_skills/grounded/summary",
+    "task": "Summarise a notice in one sentence.",
+    "examples": [
+        plain(
+            Seed(
+                number=1,
+                line=5,
+                context="The library is closed on Friday. Books can be left in the box at the door.\n",
+                pairs=(
+                    Pair(
+                        question="What does the notice say, in one sentence?", answer="It shuts on Friday; use the box."
+                    ),
+                ),
+            )
+        )
+    ],
+}
+VARIABLES: Mapping[str, Mapping[str, object]] = {"knowledge": KNOWLEDGE, "freeform": FREEFORM, "grounded": GROUNDED}
+TEXTS: Mapping[str, Mapping[str, str]] = {
+    "knowledge": {
+        "evidence": "In fog a bell is rung every 30 seconds",
+        "question": "How often is the bell of the Orrin lighthouse rung in fog?",
+        "answer": "Every 30 seconds.",
+        "critique": "“Every 30 seconds.” is right, but does not say by whom: add “by hand if the engine fails”.",
+        "revision": "Every 30 seconds, by hand if the engine fails.",
+    },
+    "freeform": {
+        "question": "Decline: Could I borrow the ladder until May?",
+        "answer": "I am sorry: the roofers need it until May.",
+        "critique": "There is no other offer: say what can be borrowed instead.",
+        "revision": "I am sorry: the roofers need it until May. The steps in the shed are free.",
+    },
+    "grounded": {
+        "context": "The ferry does not sail in high wind. A bus goes round by the bridge at ten.",
+        "question": "What does the notice say, in one sentence?",
+        "answer": "The ferry stays in port when the wind is high.",
+        "critique": "The bus is missing: add that one goes by the bridge at ten.",
+        "revision": "In high wind a bus by the bridge at ten stands in for the ferry.",
+    },
+}
+
+
+def prompts(flow: Flow) -> dict[str, tuple[Message, ...]]:
+    """The prompt of each step that asks, with the texts that the steps before it would have made."""
+    kind = flow.plan.leaves[0]
+    shown: dict[str, tuple[Message, ...]] = {}
+    for step in flow.steps:
+        if isinstance(step, AskStep):
+            known = {**VARIABLES[kind], **TEXTS[kind], "count": COUNT if step.fan_out else 1}
+            known |= {variable: known[source] for variable, source in step.given.items()}
+            shown[step.name] = flow.templates[step.name].render(known)
+    return shown
+
+
+def page(messages: tuple[Message, ...]) -> str:
+    return "\n".join(f"=== {message.role}\n{message.content}\n" for message in messages)
+
+
+def pages() -> dict[str, str]:
+    """Each golden file's text by its path below the folder."""
+    return {
+        f"{name}/{step}.txt": page(messages)
+        for name in shipped_flows()
+        for step, messages in prompts(load_flow(name)).items()
+    }
+
+
+def written() -> dict[str, str]:
+    return {path.relative_to(FOLDER).as_posix(): path.read_text("utf-8") for path in FOLDER.rglob("*.txt")}
+
+
+def main() -> None:
+    wanted = pages()
+    for name in written().keys() - wanted.keys():
+        (FOLDER / name).unlink()
+    for name, text in wanted.items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
