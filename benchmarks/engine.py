@@ -1,97 +1,208 @@
-"""Asking a teacher through the ledger, against a bare aiohttp loop that keeps nothing. Same server, same prompts."""
+"""The engine on a flow of two steps, against a bare aiohttp loop that makes the same requests and keeps nothing.
+
+Everything is on: templates (a user's own, rendered in a confined process), retries, ledger, lineage, rows on disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import json
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 
-from benchmarks.measure import compare
-from instructlab_like.generation.call import ask
+from benchmarks.measure import compare, cpu_seconds
+from instructlab_like.flows import load_flow
+from instructlab_like.generation.engine import Desk, End, Engine, Tally
 from instructlab_like.generation.ledger import Ledger
-from instructlab_like.prompts import KnowledgeVariables, load_template
-from instructlab_like.recipe import TeacherRecipe
-from instructlab_like.records import Lineage, Pair, Prompt, Sampling, Seed
+from instructlab_like.generation.plan import starts
+from instructlab_like.generation.purse import Purse
+from instructlab_like.generation.rows import Rows
+from instructlab_like.generation.walk import Finished, Start, Walk
+from instructlab_like.recipe import Budget, GenerateRecipe, TeacherRecipe
+from instructlab_like.records import Pair, Seed, Skill, plain
 from instructlab_like.teachers.http import HttpTeacher
 
-CALLS = 1000
 SLOTS = 64
-SERVER = Path(__file__).parents[1] / "tests" / "server.py"
+SEEDS = 100  # of a leaf
+ROOT = Path(__file__).parents[1]
+FLOW = Path(__file__).parent / "two_steps" / "flow.yaml"
+ROLES = ("asker", "answerer")
+QUESTION = """\
+<passage>
+Kiln number NUMBER was lit at dawn and burned until the bricks in it were done.
+</passage>
+
+Write 1 new question about it in this form.
+
+[QUESTION 1]
+the question
+[END 1]"""
+ANSWER = "Answer in this form.\n\n[ANSWER 1]\nthe answer\n[END 1]"
+MEASURED = """
+import sys
+from benchmarks.engine import grown
+print(grown(sys.argv[1], int(sys.argv[2])))
+"""
 
 
 def main() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, str(SERVER), "--port", str(port)], stdout=subprocess.DEVNULL)
-    try:
-        wait_for(port)
-        url = f"http://127.0.0.1:{port}/v1"
-        print(f"  {CALLS} calls, {SLOTS} at a time; the server's CPU is not counted")
-        compare({"bare aiohttp loop, nothing kept": lambda: bare(url), "ask() with the ledger": lambda: kept(url)})
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the test server did not start")
-
-
-def prompts() -> list[Prompt]:
-    lineage = Lineage(leaf="a", leaf_blob="b", method="teacher", model="http:m")
-    template = load_template("knowledge/pairs.j2")
-    example = Seed(number=1, line=1, context="Ida lives in Orm.", pairs=(Pair(question="Who?", answer="Ida"),))
-    shared = {"domain": "towers", "outline": "towers", "headings": (), "example": example, "count": 1}
-    return [
-        Prompt(
-            messages=template.render(KnowledgeVariables(passage=f"The Kern Tower has {n} rooms.", **shared)),
-            sampling=Sampling(),
-            yields=template.yields,
-            lineage=lineage,
+    with served() as (url, _):
+        samples = 1000
+        print(
+            f"  {samples} samples of two requests each, {SLOTS} at a time, no latency; the server's CPU is not counted"
         )
-        for n in range(CALLS)
-    ]
+        compare({"bare aiohttp loop": lambda: bare(url, samples), "the engine": lambda: kept(url, samples)})
+    with served("--latency", "0.05", "--tail", "0.05:1.0") as (url, log):
+        busy(url, log, 5000)
+    with served() as (url, _):
+        memory(url)
 
 
-def bare(url: str) -> None:
+@contextmanager
+def served(*options: str) -> Iterator[tuple[str, Path]]:
+    """A test server of its own process; its URL and its log."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.jsonl"
+        command = [sys.executable, str(ROOT / "tests" / "server.py"), "--port", "0", "--log", str(log), *options]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip(), log
+        finally:
+            server.terminate()
+            server.wait()
+            server.stdout.close()
+
+
+# --- the arms
+
+
+def bare(url: str, samples: int, first: list[float] | None = None) -> None:
+    """A worker carries one sample through both steps."""
+    began = time.monotonic()
+
     async def run() -> None:
-        waiting = iter(prompts())
+        waiting = iter(range(samples))
+
+        async def ask(session: aiohttp.ClientSession, text: str) -> str:
+            body = {"model": "m", "messages": [{"role": "user", "content": text}], "max_tokens": 1024}
+            async with session.post(f"{url}/chat/completions", json=body) as reply:
+                told = await reply.json()
+            return str(told["choices"][0]["message"]["content"])
 
         async def worker(session: aiohttp.ClientSession) -> None:
-            for prompt in waiting:
-                messages = [message.model_dump() for message in prompt.messages]
-                async with session.post(f"{url}/chat/completions", json={"model": "m", "messages": messages}) as reply:
-                    await reply.json()
+            for number in waiting:
+                question = await ask(session, QUESTION.replace("NUMBER", str(number)))
+                await ask(session, f"{question}\n\n{ANSWER}")
+                if first is not None and not first:
+                    first.append(time.monotonic() - began)
 
-        async with aiohttp.ClientSession() as session:
+        connector = aiohttp.TCPConnector(limit=SLOTS)
+        async with aiohttp.ClientSession(connector=connector) as session:
             await asyncio.gather(*(worker(session) for _ in range(SLOTS)))
 
     asyncio.run(run())
 
 
-def unheard(_done: int, _total: int) -> None:
-    pass
+def skills(samples: int) -> Iterator[Skill]:
+    """Leaves of a hundred seed examples, and one prompt for each."""
+    for first in range(0, samples, SEEDS):
+        seeds = tuple(
+            Seed(number=n + 1, line=1, pairs=(Pair(question=str(first + n), answer="a"),))
+            for n in range(min(SEEDS, samples - first))
+        )
+        yield Skill(
+            path=f"compositional_skills/s{first}", blob="b", version=3, created_by="x", seeds=seeds, task="adding"
+        )
 
 
-def kept(url: str) -> None:
-    async def run(ledger: Ledger) -> None:
-        teacher = HttpTeacher(TeacherRecipe(url=url, model="m"))
+def kept(url: str, samples: int, first: list[float] | None = None) -> None:
+    began = time.monotonic()
+    told = TeacherRecipe(url=url, model="m", concurrency=SLOTS)
+    recipe = GenerateRecipe(prompts_per_leaf=SEEDS, pairs_per_prompt=1, temperature=0)
+
+    async def run(walk: Walk, ledger: Ledger, rows: Rows) -> Tally:
+        teacher = HttpTeacher(told)
+        tally = Tally()
+
+        def done(start: Start, ends: list[End]) -> None:
+            rows.add(start.number, [plain(end.sample) for end in ends if isinstance(end, Finished)])
+            if first is not None and not first:
+                first.append(time.monotonic() - began)
+
+        desks = dict.fromkeys(ROLES, Desk(teacher, retries=told.retries, price=None))
+        engine = Engine(walk, desks, ledger, Purse(Budget(), {}, {}), done, tally)
         try:
-            await ask(prompts(), teacher, ledger, concurrency=SLOTS, on_answer=unheard)
+            await engine.run(starts(skills(samples), lambda _: (), walk))
         finally:
             await teacher.close()
+        return tally
 
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
-        asyncio.run(run(ledger))
+    with tempfile.TemporaryDirectory() as folder:
+        with (
+            Walk([load_flow(str(FLOW))], recipe, dict.fromkeys(ROLES, "http:m")) as walk,
+            Ledger(Path(folder) / "ledger.sqlite") as ledger,
+            Rows(Path(folder) / "samples.jsonl") as rows,
+        ):
+            tally = asyncio.run(run(walk, ledger, rows))
+            rows.settle()
+        assert tally.answered == 2 * samples, tally
+
+
+# --- slots and memory
+
+
+def busy(url: str, log: Path, samples: int) -> None:
+    """Wall time, share of slots in use in the steady state as the server saw it, and the first finished sample."""
+    print(f"  {samples} samples of two requests each, {SLOTS} at a time, 50 ms and 5 % at 1 s")
+    floors: list[float] = []
+    for name, arm in (("bare aiohttp loop", bare), ("the engine", kept), ("bare aiohttp loop", bare)):
+        first: list[float] = []
+        before = len(log.read_bytes().splitlines())
+        began, used = time.monotonic(), cpu_seconds()
+        arm(url, samples, first)
+        wall, used = time.monotonic() - began, cpu_seconds() - used
+        entries = [json.loads(line) for line in log.read_bytes().splitlines()[before:]]
+        if arm is bare:
+            floors.append(wall)
+        told = f"{wall:6.1f} s, {used:5.1f} CPU s, {in_flight(entries):5.1f} of {SLOTS} slots busy"
+        print(f"  {name:<20} {told}, first sample after {first[0]:.2f} s", flush=True)
+        if arm is kept:
+            ours = wall
+    print(f"  wall: {ours / statistics.mean(floors):.2f} × the loop")
+
+
+def in_flight(entries: list[dict[str, float]]) -> float:
+    """Mean number of requests at the server between the first and the last tenth of the run."""
+    times = sorted((entry["arrived"], entry["left"]) for entry in entries)
+    begin, end = times[0][0], max(left for _, left in times)
+    low, high = begin + (end - begin) / 10, end - (end - begin) / 5
+    inside = sum(max(0.0, min(left, high) - max(arrived, low)) for arrived, left in times)
+    return inside / (high - low)
+
+
+def memory(url: str) -> None:
+    """Peak memory of a process that makes few samples, and of one that makes many."""
+    peaks = {}
+    for samples in (1_000, 200_000):
+        command = [sys.executable, "-c", MEASURED, url, str(samples)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        peaks[samples] = float(done.stdout)
+        print(f"  {samples:>7} samples: peak of {peaks[samples]:.0f} MB", flush=True)
+    print(f"  growth: {peaks[200_000] - peaks[1_000]:.0f} MB")
+
+
+def grown(url: str, samples: int) -> float:
+    """Peak resident memory in MB of this process once it has made so many samples."""
+    kept(url, samples)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024

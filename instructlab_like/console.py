@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+from instructlab_like.printable import escaped
 
 SILENCE = 8.0  # seconds without a line after which the current activity is named again
+EVERY = 5.0  # seconds between two lines of progress, where they stay
 
 _last_line = time.monotonic()
 
@@ -44,3 +49,44 @@ def working(activity: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+class Board(Protocol):
+    def show(self, rows: Sequence[str]) -> None:
+        """Say how far the work is, in a few rows; may be called as often as one likes."""
+
+
+class Lines:
+    """A line now and then; where nothing changed, `working` speaks."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self.shown: Sequence[str] = ()
+
+    def show(self, rows: Sequence[str]) -> None:
+        now = time.monotonic()
+        if rows and rows != self.shown and now - self.last >= EVERY:
+            self.last, self.shown = now, rows
+            say(escaped(f"  {'; '.join(rows)}"))
+
+
+@contextmanager
+def board() -> Iterator[Board]:
+    """Where progress is shown: in place on a terminal, else in plain lines; what others print stands above it."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        yield Lines()
+        return
+    from rich.console import Console  # on demand: takes longer to import than most commands run
+    from rich.live import Live
+    from rich.text import Text
+
+    class Panel:
+        def show(self, rows: Sequence[str]) -> None:
+            global _last_line
+            told = "\n".join(escaped(f"  {row}") for row in rows)
+            live.update(Text(told, no_wrap=True, overflow="ellipsis"), refresh=True)
+            _last_line = time.monotonic()
+
+    with ExitStack() as stack:
+        live = stack.enter_context(Live(console=Console(highlight=False), auto_refresh=False, transient=True))
+        yield Panel()

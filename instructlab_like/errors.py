@@ -87,11 +87,13 @@ class StoppedError(IlkError):
 
 
 class TeacherError(StoppedError):
-    pass
+    sent = False  # whether a request reached the teacher, and so stands in its log
 
 
 class RefusedError(TeacherError):
-    pass
+    def __init__(self, what: str, *, sent: bool = True, where: str = "", fix: str = "") -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.sent = sent
 
 
 class PassingError(TeacherError):
@@ -99,6 +101,8 @@ class PassingError(TeacherError):
 
     `prompt_tokens` and `completion_tokens` are what the attempt was charged for all the same, as far as it is known.
     """
+
+    sent = True
 
     def __init__(
         self,

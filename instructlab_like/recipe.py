@@ -44,6 +44,17 @@ class TeacherRecipe(Recipe):
     """Of a million tokens from it."""
 
 
+class Budget(Recipe):
+    """Limits of a run over all its calls, those of earlier stops included; None: no limit."""
+
+    calls: Annotated[int, Field(ge=0)] | None = None
+    """Requests to teachers."""
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    """In and out, as the teachers count."""
+    money: Annotated[float, Field(ge=0)] | None = None
+    """By the teachers' price_in and price_out."""
+
+
 class FilterChoice(Recipe):
     """One filter by name, with its options."""
 
@@ -66,10 +77,16 @@ class GenerateRecipe(Recipe):
     """Folder of the tree of leaves."""
     leaves: tuple[str, ...] = ()
     """Paths below the taxonomy; empty: all."""
-    methods: tuple[Literal["teacher", "rules", "simulation"], ...] = ("rules", "simulation")
-    """Who makes samples: a teacher, or the model-free rules and simulation."""
+    exclude: tuple[str, ...] = ()
+    """Paths of leaves that are left out, whatever `leaves` says; `ilk runs forget` adds to them."""
+    flows: tuple[str, ...] = ("rules", "simulation")
+    """How samples are made, by name or by the path of a flow's YAML file; a leaf goes through each that takes its kind."""
     teacher: TeacherRecipe | None = None
-    """Asked by the method `teacher`."""
+    """Asked by flows that need one, in every role that `roles` does not name."""
+    roles: dict[str, TeacherRecipe] = {}
+    """Who is asked in a role of a flow (critic, reviser, …), where it is not the teacher."""
+    budget: Budget = Budget()
+    """What the run may cost, over all its calls; it stops before it would exceed it."""
     mirrors: dict[str, str] = {}
     """Repository URL -> local git bundle or bare repository."""
     document_hosts: tuple[Annotated[str, Field(max_length=253, pattern=HOST_NAME)], ...] = ()
@@ -77,9 +94,9 @@ class GenerateRecipe(Recipe):
     chunk_words: Annotated[int, Field(ge=20)] = 200
     """Upper limit of a chunk, in words."""
     pairs_per_prompt: Annotated[int, Field(ge=1)] = 3
-    """Asked of the teacher in one prompt."""
+    """Asked of a teacher in one prompt of a step that fans out."""
     prompts_per_leaf: Annotated[int, Field(ge=1)] = 200
-    """Most prompts planned for a leaf."""
+    """Most first prompts of a flow for a leaf."""
     samples_per_simulation: Annotated[int, Field(ge=1)] = 400
     """Drawn for a leaf with a simulation."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
@@ -91,7 +108,8 @@ class GenerateRecipe(Recipe):
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Of questions, kept out of training."""
     replay: str = ""
-    """JSONL of messages that keep the base's own tasks alive, e.g. training/base/replay.jsonl; empty: none."""
+    """Conversations that keep the base's own tasks alive: JSONL of messages, InstructLab's files, a mixing recipe,
+    Parquet or a dataset's folder (docs/formats.md), e.g. training/base/replay.jsonl; empty: none."""
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Of each phase's training rows."""
     knowledge_share: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -18,10 +19,12 @@ from instructlab_like.frozen import Record as Record
 Plain = str | int | float | bool | None
 
 
+canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def digest(value: object) -> str:
     """SHA-256 (hex, 64 characters) of a JSON value, independent of key order and platform."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
 
 
 def blob_id(data: bytes) -> str:
@@ -186,13 +189,32 @@ class Sampling(Record):
     stop: tuple[str, ...] = ()
 
 
+class Turn(Record):
+    """One answer of a teacher on the way to a sample."""
+
+    step: str  # of the flow
+    role: str
+    template: str
+    template_blob: str
+    model: str
+    call: str  # Prompt.key
+    position: int = 0  # from 0, of the group in the answer
+    draw: int = 0
+
+
 class Lineage(Record):
-    """Everything a sample descends from; blob ids, never commits, so an unrelated commit changes nothing."""
+    """Everything a sample descends from; blob ids, never commits, so an unrelated commit changes nothing.
+
+    `model`, `template` and `draw` are those of the turn that wrote the sample's answer; `turns` holds all of them.
+    """
 
     leaf: str
     leaf_blob: str
     method: Literal["teacher", "rules", "simulation"]
     model: str  # the teacher's identity; "rules/1", "simulation/1" for the model-free methods
+    flow: str | None = None
+    flow_blob: str | None = None
+    turns: tuple[Turn, ...] = ()  # in the order in which they were asked
     seed: int | None = None  # number of the seed example shown to the teacher
     chunk: str | None = None  # Chunk.id
     template: str | None = None  # "knowledge/pairs.j2"
@@ -206,33 +228,42 @@ class Lineage(Record):
 class Prompt(Record):
     messages: tuple[Message, ...]
     sampling: Sampling
-    yields: tuple[str, ...]  # tags the answer must hold, in order: ("question", "answer")
+    yields: tuple[str, ...]  # what each group of the answer holds, in order: ("question", "answer")
+    answer_schema: str | None = None  # JSON Schema of the whole answer, as canonical JSON; None: numbered tags
     lineage: Lineage
 
-    @property
+    @cached_property
+    def request(self) -> str:
+        """What is asked, as canonical JSON: messages, model, sampling, form of the answer, draw; nothing else."""
+        asked = {
+            "messages": [{"role": message.role, "content": message.content} for message in self.messages],
+            "model": self.lineage.model,
+            "sampling": self.sampling.model_dump(),
+            "yields": self.yields,
+            "draw": self.lineage.draw,
+        }
+        return canonical(asked if self.answer_schema is None else asked | {"schema": self.answer_schema})
+
+    @cached_property
     def key(self) -> str:
         """The call key: the same question to the same model is asked once, whatever leaf or template it came from."""
-        return digest(
-            {
-                "messages": [message.model_dump() for message in self.messages],
-                "model": self.lineage.model,
-                "sampling": self.sampling.model_dump(),
-                "yields": self.yields,
-                "draw": self.lineage.draw,
-            }
-        )
+        return hashlib.sha256(self.request.encode("utf-8")).hexdigest()
 
 
 class AskTask(Record):
-    """A prompt for the teacher; `context` is what its pairs are about, when they are about a text."""
+    """The first prompt of a walk through a flow; `chunk` is what its pairs are about, when they are about a text."""
 
     method: Literal["teacher"] = "teacher"
+    flow: str
+    step: str
+    role: str
     prompt: Prompt
     chunk: Chunk | None = None
 
 
 class RulesTask(Record):
     method: Literal["rules"] = "rules"
+    flow: str = "rules"
     leaf: str
     leaf_blob: str
     chunk: Chunk
@@ -240,6 +271,7 @@ class RulesTask(Record):
 
 class SimulationTask(Record):
     method: Literal["simulation"] = "simulation"
+    flow: str = "simulation"
     leaf: str
     leaf_blob: str
     simulation: Simulation
@@ -285,9 +317,26 @@ def with_context(question: str, context: str | None) -> str:
     return f"{context.strip()}\n\n{question}" if context else question
 
 
-def sample_id(key: str, position: int) -> str:
-    """`key` is the call key, or the digest of a model-free task's inputs; `position` counts from 0 in its answer."""
-    return digest([key, position])[:32]
+def sample_id(leaf: str, flow: str, *made: tuple[str, int]) -> str:
+    """Of the calls that wrote the sample, each by its key and the position in its answer, from 0.
+
+    A model-free task's key is the digest of its inputs. The leaf is in it because two leaves may share a document, the
+    flow because two flows may ask the same.
+    """
+    return digest([leaf, flow, made])[:32]
+
+
+class Preference(Record):
+    """Two answers to one question, of which an independent score prefers one; both are samples of the run."""
+
+    leaf: str
+    chosen: str  # Sample.id
+    rejected: str
+    chosen_score: float
+    rejected_score: float
+    messages: tuple[Message, ...]  # what was asked
+    chosen_answer: str
+    rejected_answer: str
 
 
 # --- filters ----------------------------------------------------------------------------------------------------

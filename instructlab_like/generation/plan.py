@@ -1,96 +1,145 @@
-"""Leaves and chunks to tasks, in an order that depends on nothing but them; printable before a token is spent."""
+"""Leaves and chunks to the starts of walks, in an order that depends on nothing but them; made as they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, count, islice
 
-from instructlab_like.errors import RecipeError, TemplateError
-from instructlab_like.prompts import KnowledgeVariables, SkillVariables, Template, load_template
+from instructlab_like.errors import RecipeError
+from instructlab_like.flows import AskStep, Flow, RulesStep, SimulationStep, kind_of
+from instructlab_like.generation.walk import About, Start, Walk, derived_seed
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import (
     AskTask,
     Chunk,
     Knowledge,
     Leaf,
-    Lineage,
-    Message,
-    Prompt,
     RulesTask,
-    Sampling,
     Seed,
     SimulationTask,
     Skill,
     Task,
-    digest,
+    plain,
 )
 
-KNOWLEDGE, FREEFORM, GROUNDED = "knowledge/pairs.j2", "skill/freeform.j2", "skill/grounded.j2"
-NEEDED = {
-    KNOWLEDGE: {"question", "answer"},
-    FREEFORM: {"question", "answer"},
-    GROUNDED: {"context", "question", "answer"},
-}
 SHOWN = 3  # seed examples in a skill's prompt, as far as its leaf has them
+TOGETHER = 64  # prompts rendered at a time
+
+Chunks = Callable[[Leaf], Sequence[Chunk]]
 
 
-def plan(
-    leaves: Sequence[Leaf],
-    chunks: Mapping[str, Sequence[Chunk]],
-    recipe: GenerateRecipe,
-    *,
-    teacher: str | None,
-) -> list[Task]:
-    """Every task of a run: leaf by leaf, and for each leaf method by method as the recipe lists them.
+def starts(leaves: Iterable[Leaf], chunks: Chunks, walk: Walk) -> Iterator[Start]:
+    """Every walk of a run: leaf by leaf, and for each leaf flow by flow as the recipe lists them.
 
-    `chunks` are by leaf path, `teacher` is the teacher's identity. Raises TemplateError, and RecipeError when the
-    teacher's method is wanted without a teacher.
+    `chunks` gives a knowledge leaf's, when it is its turn. A prompt that a leaf's flow has asked before is left out.
+    Raises TemplateError for a template that cannot be rendered.
     """
-    if teacher is None and "teacher" in recipe.methods:
-        fix = "name one (--teacher URL --teacher-model NAME), or leave the method out"
-        raise RecipeError("the method 'teacher' needs a teacher", where="methods", fix=fix)
-    templates = {name: template(name) for name in NEEDED} if teacher else {}
-    tasks: list[Task] = []
+    number = count()
     for leaf in leaves:
-        for method in dict.fromkeys(recipe.methods):
-            if method == "rules" and isinstance(leaf, Knowledge):
-                tasks += [RulesTask(leaf=leaf.path, leaf_blob=leaf.blob, chunk=c) for c in chunks.get(leaf.path, ())]
-            elif method == "simulation" and isinstance(leaf, Skill) and leaf.simulation:
-                tasks.append(simulated(leaf, recipe))
-            elif method == "teacher" and teacher:
-                asked = Asked(leaf, recipe, teacher)
-                if isinstance(leaf, Knowledge):
-                    tasks += asked.about(chunks.get(leaf.path, ()), templates[KNOWLEDGE])
-                else:
-                    tasks += asked.practising(templates[GROUNDED if leaf.grounded else FREEFORM])
-    return tasks
+        for flow in walk.flows:
+            if flow.takes(leaf):
+                found = chunks(leaf) if isinstance(leaf, Knowledge) else ()
+                for about, task in tasks(leaf, flow, found, walk):
+                    yield Start(next(number), flow, about, task)
 
 
-def shortfall(leaves: Sequence[Leaf], tasks: Sequence[Task]) -> list[tuple[str, str]]:
-    """The leaves that get no task at all, each with what it lacks."""
-    served = {task.prompt.lineage.leaf if isinstance(task, AskTask) else task.leaf for task in tasks}
-    return [(leaf.path, lack(leaf)) for leaf in leaves if leaf.path not in served]
+def tasks(leaf: Leaf, flow: Flow, chunks: Sequence[Chunk], walk: Walk) -> Iterator[tuple[About, Task]]:
+    recipe, first = walk.recipe, flow.first
+    if isinstance(first, RulesStep):
+        for chunk in chunks:
+            yield (
+                about(leaf, chunk=chunk),
+                RulesTask(flow=flow.name, leaf=leaf.path, leaf_blob=leaf.blob, chunk=chunk),
+            )
+    elif isinstance(first, SimulationStep):
+        assert isinstance(leaf, Skill)
+        yield about(leaf), simulated(leaf, flow.name, recipe)
+    else:
+        assert isinstance(first, AskStep)
+        yield from asked(leaf, flow, first, chunks, walk)
 
 
-def lack(leaf: Leaf) -> str:
+def asked(
+    leaf: Leaf, flow: Flow, step: AskStep, chunks: Sequence[Chunk], walk: Walk
+) -> Iterator[tuple[About, AskTask]]:
+    """The first prompts of a leaf, at most `prompts_per_leaf`."""
+    template, recipe = flow.templates[step.name], walk.recipe
     if isinstance(leaf, Knowledge):
-        return "its documents gave no chunk, or neither the method 'rules' nor a teacher was chosen"
-    if leaf.simulation:
-        return "its simulation.yaml needs the method 'simulation', which was not chosen"
-    return f"a {'grounded' if leaf.grounded else 'freeform'} skill without simulation.yaml needs a teacher"
+        each = reading(leaf, chunks, step, recipe)
+    else:
+        drawn = bool(template.sampled(walk.sampling(0)).temperature)
+        each = practising(leaf, step, drawn=drawn)
+    seen: set[str] = set()
+    renderer = walk.renderer(flow, step)
+    number = recipe.pairs_per_prompt if step.fan_out else 1
+    each = islice(each, recipe.prompts_per_leaf)
+    while together := list(islice(each, TOGETHER)):
+        shown = [{**found.variables, "count": number} for found, _ in together]
+        given = [one | {variable: one[source] for variable, source in step.given.items()} for one in shown]
+        for messages, (found, draw) in zip(renderer.render(given), together, strict=True):
+            prompt = walk.prompt(flow, step, found, messages, draw)
+            if prompt.key not in seen:
+                seen.add(prompt.key)
+                yield (
+                    found,
+                    AskTask(flow=flow.name, step=step.name, role=step.role, prompt=prompt, chunk=found.chunk),
+                )
 
 
-def template(name: str) -> Template:
-    found = load_template(name)
-    if missing := NEEDED[name] - set(found.yields):
-        what = f"does not yield {', '.join(sorted(missing))}, which a sample is made of"
-        raise TemplateError(what, where=str(found.path), fix="add it to `yields` and to the form of the answer")
-    return found
+def reading(
+    leaf: Knowledge, chunks: Sequence[Chunk], step: AskStep, recipe: GenerateRecipe
+) -> Iterator[tuple[About, int]]:
+    """Each chunk with each seed example; every chunk is reached before any is reached twice.
+
+    Where there are more chunks than prompts, they are taken at even distances over the documents.
+    """
+    limit = max(1, recipe.prompts_per_leaf // step.draws)
+    if len(chunks) > limit:
+        chunks = [chunks[index * len(chunks) // limit] for index in range(limit)]
+    seeds = leaf.seeds
+    turns = range(len(seeds)) if step.each and "seed" in step.each else range(1)
+    for turn in turns:
+        for index, chunk in enumerate(chunks):
+            for draw in range(step.draws):
+                yield about(leaf, chunk=chunk, seeds=(seeds[(index + turn) % len(seeds)],)), draw
 
 
-def simulated(leaf: Skill, recipe: GenerateRecipe) -> SimulationTask:
+def practising(leaf: Skill, step: AskStep, *, drawn: bool) -> Iterator[tuple[About, int]]:
+    """A few seed examples at a time, every choice of them in turn; a further round is a further draw.
+
+    Without a temperature a second draw would repeat the first, so there is none.
+    """
+    shown = 1 if step.each and "seed" in step.each else min(SHOWN, len(leaf.seeds))
+    for draw in count() if drawn else range(1):
+        for seeds in combinations(leaf.seeds, shown):
+            yield about(leaf, seeds=seeds), draw
+
+
+def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = ()) -> About:
+    """What a prompt is about, with the variables that its template sees; `count` comes from the step."""
+    variables: dict[str, object] = {"leaf": leaf.path}
+    if isinstance(leaf, Knowledge):
+        variables |= {"domain": leaf.domain, "outline": leaf.outline}
+        if chunk:
+            variables |= {"headings": list(chunk.headings), "passage": chunk.text}
+        if seeds:
+            variables["example"] = plain(seeds[0])
+    else:
+        variables |= {"task": leaf.task, "examples": [plain(seed) for seed in seeds]}
+    return About(
+        leaf=leaf.path,
+        leaf_blob=leaf.blob,
+        kind=kind_of(leaf),
+        variables=variables,
+        seed=seeds[0].number if seeds else None,
+        chunk=chunk,
+    )
+
+
+def simulated(leaf: Skill, flow: str, recipe: GenerateRecipe) -> SimulationTask:
     assert leaf.simulation is not None
     return SimulationTask(
+        flow=flow,
         leaf=leaf.path,
         leaf_blob=leaf.blob,
         simulation=leaf.simulation,
@@ -99,102 +148,30 @@ def simulated(leaf: Skill, recipe: GenerateRecipe) -> SimulationTask:
     )
 
 
-class Asked:
-    """What a teacher is asked about one leaf, at most `prompts_per_leaf` prompts."""
-
-    def __init__(self, leaf: Leaf, recipe: GenerateRecipe, teacher: str) -> None:
-        self.leaf = leaf
-        self.recipe = recipe
-        self.teacher = teacher
-
-    def about(self, chunks: Sequence[Chunk], template: Template) -> list[AskTask]:
-        """Each chunk with each seed example; every chunk is reached before any is reached twice.
-
-        Where there are more chunks than prompts, they are taken at even distances over the documents.
-        """
-        assert isinstance(self.leaf, Knowledge)
-        limit = self.recipe.prompts_per_leaf
-        if len(chunks) > limit:
-            chunks = [chunks[index * len(chunks) // limit] for index in range(limit)]
-        seeds = self.leaf.seeds
-        pairings = (
-            (i, chunk, seeds[(i + turn) % len(seeds)]) for turn in range(len(seeds)) for i, chunk in enumerate(chunks)
-        )
-        asked = [(chunk, seed) for _, chunk, seed in islice(pairings, limit)]
-        prompts = template.render_all(
-            [
-                KnowledgeVariables(
-                    domain=self.leaf.domain,
-                    outline=self.leaf.outline,
-                    headings=chunk.headings,
-                    passage=chunk.text,
-                    example=seed,
-                    count=self.recipe.pairs_per_prompt,
-                )
-                for chunk, seed in asked
-            ]
-        )
-        return [
-            AskTask(prompt=self.prompt(messages, template, seed=seed, chunk=chunk), chunk=chunk)
-            for messages, (chunk, seed) in zip(prompts, asked, strict=True)
-        ]
-
-    def practising(self, template: Template) -> list[AskTask]:
-        """A few seed examples at a time, every choice of them in turn; a further round is a further draw.
-
-        At temperature 0 a second draw would repeat the first, so there is none.
-        """
-        assert isinstance(self.leaf, Skill)
-        choices = list(combinations(self.leaf.seeds, min(SHOWN, len(self.leaf.seeds))))
-        rounds = count() if template.sampled(self.sampling(0)).temperature else range(1)
-        draws = ((draw, shown) for draw in rounds for shown in choices)
-        asked = list(islice(draws, self.recipe.prompts_per_leaf))
-        prompts = template.render_all(
-            [
-                SkillVariables(task=self.leaf.task, examples=shown, count=self.recipe.pairs_per_prompt)
-                for _, shown in asked
-            ]
-        )
-        return [
-            AskTask(prompt=self.prompt(messages, template, seed=shown[0], draw=draw))
-            for messages, (draw, shown) in zip(prompts, asked, strict=True)
-        ]
-
-    def prompt(
-        self,
-        messages: tuple[Message, ...],
-        template: Template,
-        *,
-        seed: Seed,
-        chunk: Chunk | None = None,
-        draw: int = 0,
-    ) -> Prompt:
-        return Prompt(
-            messages=messages,
-            sampling=template.sampled(self.sampling(draw)),
-            yields=template.yields,
-            lineage=Lineage(
-                leaf=self.leaf.path,
-                leaf_blob=self.leaf.blob,
-                method="teacher",
-                model=self.teacher,
-                seed=seed.number,
-                chunk=chunk.id if chunk else None,
-                template=template.name,
-                template_blob=template.blob,
-                draw=draw,
-                depth=1,
-            ),
-        )
-
-    def sampling(self, draw: int) -> Sampling:
-        return Sampling(
-            temperature=self.recipe.temperature,
-            max_tokens=self.recipe.max_tokens,
-            seed=derived_seed(self.recipe.seed, draw),
-        )
+def roles(flows: Iterable[Flow]) -> tuple[str, ...]:
+    """The roles that the flows need somebody for, in their order."""
+    return tuple(dict.fromkeys(role for flow in flows for role in flow.roles))
 
 
-def derived_seed(*parts: str | int) -> int:
-    """31 bits, which every server takes. A teacher's seed never holds a leaf's path: renaming a leaf asks nothing."""
-    return int(digest(list(parts))[:8], 16) >> 1
+def check_roles(flows: Sequence[Flow], recipe: GenerateRecipe) -> None:
+    """Raises RecipeError for a role that nobody has, and for one that no flow knows."""
+    needed = roles(flows)
+    for role in recipe.roles:
+        if role not in needed:
+            fix = f"roles of the chosen flows: {', '.join(needed) or 'none'}"
+            raise RecipeError(f"no chosen flow has a role {role!r}", where=f"roles.{role}", fix=fix)
+    for flow in flows:
+        if missing := [role for role in flow.roles if recipe.teacher is None and role not in recipe.roles]:
+            fix = "name one (--teacher URL --teacher-model NAME), or choose flows that need none (--flow rules)"
+            raise RecipeError(f"the flow {flow.name!r} needs a teacher ({', '.join(missing)})", where="flows", fix=fix)
+
+
+def lack(leaf: Leaf, flows: Sequence[Flow]) -> str:
+    """Why the chosen flows make nothing of a leaf."""
+    if isinstance(leaf, Knowledge):
+        if any(flow.takes(leaf) for flow in flows):
+            return "its documents gave no chunk"
+        return "none of the chosen flows takes knowledge leaves"
+    if leaf.simulation:
+        return "its simulation.yaml needs the flow 'simulation', which was not chosen"
+    return f"a {kind_of(leaf)} skill without simulation.yaml needs a flow with a teacher"

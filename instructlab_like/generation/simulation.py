@@ -69,7 +69,7 @@ def draw(task: SimulationTask) -> list[Sample]:
         pairs = list(itertools.islice(stage.pairs(task.simulation.questions, rng, evaluation=False), task.count))
     return [
         Sample(
-            id=sample_id(key, position),
+            id=sample_id(task.leaf, task.flow, (key, position)),
             kind="freeform",
             question=pair.question,
             answer=pair.answer,
@@ -78,6 +78,7 @@ def draw(task: SimulationTask) -> list[Sample]:
                 leaf_blob=task.leaf_blob,
                 method="simulation",
                 model=SIMULATION,
+                flow=task.flow,
                 params=pair.values,
                 depth=1,
             ),

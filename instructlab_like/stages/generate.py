@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from instructlab_like import __version__
 from instructlab_like.console import say, warn, working
 from instructlab_like.dataset.card import CardFacts, FilterFacts
 from instructlab_like.dataset.mix import Replay, mix
+from instructlab_like.dataset.reading import read, sources
 from instructlab_like.dataset.rows import row
 from instructlab_like.dataset.split import split
 from instructlab_like.dataset.write import write
-from instructlab_like.errors import DocumentError, InputError
+from instructlab_like.errors import DocumentError, InputError, StoppedError
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters import build
 from instructlab_like.filters.sift import Sifted, sift
-from instructlab_like.generation.call import ask
+from instructlab_like.flows import AskStep, Flow, load_flows
+from instructlab_like.generation.engine import End
 from instructlab_like.generation.ledger import Ledger
-from instructlab_like.generation.parse import parse, refused
-from instructlab_like.generation.plan import plan, shortfall
-from instructlab_like.generation.unaided import unaided
+from instructlab_like.generation.plan import check_roles, lack, starts
+from instructlab_like.generation.rows import Rows
+from instructlab_like.generation.walk import Finished, Lost, Start, Walk
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import (
-    AskTask,
     Chunk,
     Knowledge,
     Leaf,
     LeafCounts,
+    PhaseCount,
+    Preference,
     Sample,
-    Task,
     Verdict,
+    digest,
     ngrams,
     normalise,
     plain,
 )
 from instructlab_like.stages import manifest
+from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.origins import head, origins
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.taxonomy.tree import ATTRIBUTION, content
-from instructlab_like.teachers import Teacher, open_teacher
 from instructlab_like.workspace import Run, cache_dir, find, read_records, write_records
 
 LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")
@@ -54,64 +57,273 @@ LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")
 def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False) -> None:
     """Bring the run's dataset up to date with the taxonomy and the recipe; nothing is done when it is.
 
-    Raises InputError for a broken leaf or a changed recipe that was not agreed to, StoppedError when the teacher
-    is gone; answers that arrived before are kept and not asked for again.
+    Raises InputError for a broken leaf or a changed recipe that was not agreed to, StoppedError when a teacher is gone
+    or the budget used up; answers that arrived before are kept and not asked for again.
     """
     root = find(recipe.taxonomy)
-    leaves = read_leaves(root, recipe.leaves)
+    flows = load_flows(recipe.flows)
+    check_roles(flows, recipe)
+    leaves = read_leaves(root, recipe.leaves, recipe.exclude)
     agree(run, recipe, agreed=agreed)
-    with working("reading documents"):
-        chunks, lacking = read_chunks(leaves, root, recipe)
-    teacher = open_teacher(recipe.teacher) if recipe.teacher and "teacher" in recipe.methods else None
-    tasks = plan(leaves, chunks, recipe, teacher=teacher.identity if teacher else None)
-    explained = {gap.leaf for gap in lacking}
-    gaps = [
-        *lacking,
-        *(Shortfall(leaf=leaf, reason=reason) for leaf, reason in shortfall(leaves, tasks) if leaf not in explained),
-    ]
-    inputs = manifest.inputs_digest(
+    if recipe.replay:
+        read(find(recipe.replay))  # what is wrong with it shows before anything is paid for
+    library = Library(root, recipe)
+    if done := manifest.read(run).inputs.get("generate"):
+        with working("reading documents"):
+            known = inputs(recipe, flows, leaves, library)
+        if done == known and run.dataset.is_dir():
+            say(f"generate: up to date ({run.dataset})")
+            return
+    manifest.forget(run, "generate")
+    made = make(run, recipe, flows, leaves, library)
+    finish(run, recipe, flows, leaves, library, made)
+    if made.stopped is not None:
+        raise made.stopped
+
+
+@dataclass
+class Made:
+    """What came of all walks: files in the run's folder, and these."""
+
+    kept: list[Sample]  # that no step of a flow rejected
+    counts: Counter[str]  # samples made, by leaf
+    lost: Counter[str]  # answers, or parts of them, that could not be used, by leaf
+    methods: dict[str, set[str]]  # by which a leaf was worked on
+    phases: list[PhaseCount]  # of the flows' steps
+    verdicts: list[Verdict]
+    preferences: list[Preference]
+    asked: Asked
+    stopped: StoppedError | None = None
+
+
+def make(run: Run, recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> Made:
+    """Walk every start to its end; writes 1-plan.jsonl and 2-samples.jsonl."""
+    staff = Staff(flows, recipe)
+    asked = Asked()
+    stopped: StoppedError | None = None
+    with Walk(flows, recipe, staff.identities) as walk, Rows(run.plan) as plan, Harvest(run) as harvest:
+        planned = recorded(starts(leaves, library.of, walk), plan, harvest)
+        with Ledger(run.ledger) as ledger:
+            try:
+                staff.bring(planned, walk, ledger, harvest.take, asked)
+            except StoppedError as error:
+                if not harvest.whole or error.where != "budget":
+                    raise
+                stopped = error
+            asked.spent, asked.capabilities = ledger.spent_by(), staff.capabilities
+        plan.settle()
+        harvest.settle()
+    return Made(
+        kept=harvest.samples(),
+        counts=harvest.made,
+        lost=harvest.lost,
+        methods=harvest.methods,
+        phases=harvest.phases(flows),
+        verdicts=list(read_records(run.verdicts, Verdict)),
+        preferences=harvest.preferences,
+        asked=asked,
+        stopped=stopped,
+    )
+
+
+def recorded(planned: Iterator[Start], plan: Rows, harvest: Harvest) -> Iterator[Start]:
+    for start in planned:
+        plan.add(start.number, [plain(start.task)])
+        harvest.methods.setdefault(start.about.leaf, set()).add(start.flow.name)
+        yield start
+
+
+class Harvest:
+    """Gathers what walks come to: samples and the flows' own verdicts to their files, counts in memory."""
+
+    def __init__(self, run: Run) -> None:
+        self.rows, self.told = Rows(run.samples), Rows(run.verdicts)
+        self.path = run.samples
+        self.rejected: set[str] = set()
+        self.made: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.steps: Counter[tuple[str, bool]] = Counter()
+        self.methods: dict[str, set[str]] = {}
+        self.found: list[tuple[int, Preference]] = []
+        self.whole = 0
+
+    def __enter__(self) -> Harvest:
+        self.rows.__enter__()
+        self.told.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.rows.file.close()
+        self.told.file.close()
+
+    def take(self, start: Start, outcomes: Sequence[End]) -> None:
+        """All that a walk came to, once it has ended."""
+        samples: list[Sample] = []
+        verdicts: list[Verdict] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Finished):
+                samples.append(outcome.sample)
+                verdicts += outcome.verdicts
+                self.made[outcome.sample.lineage.leaf] += 1
+                if not outcome.kept:
+                    self.rejected.add(outcome.sample.id)
+            elif isinstance(outcome, Lost):
+                verdicts.append(outcome.verdict)
+                self.lost[outcome.verdict.leaf] += 1
+            else:
+                self.found.append((start.number, outcome.preference))
+        self.steps.update((verdict.filter, verdict.keep) for verdict in verdicts)
+        self.rows.add(start.number, map(plain, samples))
+        self.told.add(start.number, map(plain, verdicts))
+        self.whole += 1
+        if self.whole & (self.whole - 1) == 0 or self.whole % 64 == 0:
+            self.rows.show()
+
+    def settle(self) -> None:
+        self.rows.settle()
+        self.told.settle()
+
+    def samples(self) -> list[Sample]:
+        """Those that go on to the recipe's filters, in plan order."""
+        return [sample for sample in read_records(self.path, Sample) if sample.id not in self.rejected]
+
+    @property
+    def preferences(self) -> list[Preference]:
+        return [preference for _, preference in sorted(self.found, key=lambda found: (found[0], found[1].chosen))]
+
+    def phases(self, flows: Sequence[Flow]) -> list[PhaseCount]:
+        """Of each judgement of the flows, in their order: what it got and did."""
+        names = sorted({name for name, _ in self.steps}, key=lambda name: (order_in(flows, name), name))
+        return [
+            PhaseCount(
+                filter=name,
+                made=self.steps[name, True] + self.steps[name, False],
+                kept=self.steps[name, True],
+                rejected=self.steps[name, False],
+            )
+            for name in names
+        ]
+
+
+def order_in(flows: Sequence[Flow], name: str) -> tuple[int, ...]:
+    """The place of a judgement "flow/step" or "flow/step/judgement" in the flows; before them all: parsing."""
+    flow, _, rest = name.partition("/")
+    step, _, judgement = rest.partition("/")
+    for number, one in enumerate(flows):
+        names = [found.name for found in one.steps]
+        if one.name == flow and step in names:
+            place = names.index(step)
+            found = one.steps[place]
+            told = list(found.keep) if isinstance(found, AskStep) else []
+            told += [choice.name for choice in found.filters]
+            return number, place, told.index(judgement) if judgement in told else -1
+    return (-1,)
+
+
+class Library:
+    """The chunks of knowledge leaves, read when they are wanted; remembers which documents cannot be had."""
+
+    def __init__(self, root: Path, recipe: GenerateRecipe) -> None:
+        self.root, self.recipe = root, recipe
+        self.chunks: dict[str, list[Chunk]] = {}
+        self.digests: dict[str, str] = {}
+        self.lacking: list[Shortfall] = []
+
+    def of(self, leaf: Leaf) -> Sequence[Chunk]:
+        if not isinstance(leaf, Knowledge):
+            return ()
+        if leaf.path in self.chunks:
+            return self.chunks.pop(leaf.path)
+        chunks, lacking = read_chunks([leaf], self.root, self.recipe)
+        if leaf.path not in self.digests:
+            self.lacking += lacking
+        found = chunks.get(leaf.path, [])
+        self.digests[leaf.path] = digest([plain(chunk) for chunk in found])
+        return found
+
+    def read(self, leaves: Iterable[Leaf]) -> None:
+        """Read those that have not been read, and keep them at hand."""
+        for leaf in leaves:
+            if isinstance(leaf, Knowledge) and leaf.path not in self.digests:
+                self.chunks[leaf.path] = list(self.of(leaf))
+
+
+def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> str:
+    """The digest of all that decides the dataset's bytes, but for the teachers' answers."""
+    library.read(leaves)
+    return manifest.inputs_digest(
         {
             "version": __version__,
             "recipe": plain_recipe(recipe),
+            "flows": [[flow.blob, {name: found.blob for name, found in flow.templates.items()}] for flow in flows],
             "leaves": [plain(leaf) for leaf in leaves],
-            "tasks": [plain(task) for task in tasks],
+            "chunks": dict(sorted(library.digests.items())),
         },
-        {"replay": find(recipe.replay)} if recipe.replay else {},
+        {f"replay {number}": path for number, path in enumerate(sources(find(recipe.replay)) if recipe.replay else ())},
     )
-    if manifest.read(run).inputs.get("generate") == inputs and run.dataset.is_dir():
-        say(f"generate: up to date ({run.dataset})")
-        asyncio.run(close(teacher))
-        return
-    manifest.forget(run, "generate")
-    write_records(run.plan, tasks)
-    say(f"generate: {len(leaves)} leaves, {sum(map(len, chunks.values()))} chunks, {describe(tasks)}")
-    samples, unparsed = make(tasks, teacher, run, recipe)
-    write_records(run.samples, samples)
+
+
+def finish(
+    run: Run,
+    recipe: GenerateRecipe,
+    flows: Sequence[Flow],
+    leaves: Sequence[Leaf],
+    library: Library,
+    made: Made,
+) -> None:
+    """Filter, write the dataset, and remember in run.yaml what it was made of."""
     with working("filtering"):
-        sifted = sift(samples, recipe.filters, held_out=[item for leaf in leaves for item in from_file(leaf)])
-    write_records(run.verdicts, [*unparsed, *sifted.verdicts])
-    counts = count(leaves, samples, sifted.kept)
+        held_out = [item for leaf in leaves for item in from_file(leaf)]
+        sifted = sift(made.kept, recipe.filters, held_out=held_out)
+    write_records(run.verdicts, [*made.verdicts, *sifted.verdicts])
+    counts = count(leaves, made.counts, sifted.kept)
+    gaps = list(library.lacking)
     gaps += [
-        Shortfall(leaf=leaf.leaf, reason=barren(leaf, tasks, unparsed))
+        Shortfall(leaf=leaf.path, reason=lack(leaf, flows))
+        for leaf in leaves
+        if leaf.path not in made.methods and leaf.path not in {gap.leaf for gap in gaps}
+    ]
+    gaps += [
+        Shortfall(leaf=leaf.leaf, reason=barren(leaf, made))
         for leaf in counts
         if not leaf.kept and leaf.leaf not in {gap.leaf for gap in gaps}
     ]
-    write_dataset(run, recipe, sifted, counts, leaves, licences(root, leaves))
+    write_dataset(run, recipe, sifted, counts, leaves, licences(find(recipe.taxonomy), leaves))
+    write_preferences(run, made.preferences, sifted)
+    known = inputs(recipe, flows, leaves, library)
+    unanswered = made.asked.tally.failed.total()
+    if unanswered or made.stopped:  # so that the next run is not told that all is done
+        known = f"{known}, without {unanswered} answers" + (", stopped by its budget" if made.stopped else "")
+    phases = (*made.phases, *sifted.phases)
+    root = find(recipe.taxonomy)
     manifest.finish(
         run,
         "generate",
-        inputs,
+        known,
         recipe,
         commit=head(root),
         leaves=tuple(origins(root, leaves)),
         shortfalls=tuple(gaps),
         counts=counts,
-        phases=sifted.phases,
+        phases=phases,
+        spent=made.asked.spent,
+        capabilities=manifest.read(run).capabilities | made.asked.capabilities,
     )
-    show(run, samples, sifted, counts, gaps, unparsed)
+    show(run, made, phases, counts, gaps, sifted)
 
 
-def read_leaves(root: Path, only: Sequence[str]) -> list[Leaf]:
+def write_preferences(run: Run, preferences: Sequence[Preference], sifted: Sifted) -> None:
+    """Pairs of a better and a worse answer, as far as the better one is in the dataset."""
+    kept = {sample.id for sample in sifted.kept}
+    left = [preference for preference in preferences if preference.chosen in kept]
+    path = run.dataset / "preferences.jsonl"
+    if left:
+        write_records(path, left)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) -> list[Leaf]:
     if not root.is_dir():
         raise InputError("there is no such taxonomy folder", where=str(root), fix="name it with --taxonomy DIR")
     leaves, broken = read_tree(root, only)
@@ -123,6 +335,7 @@ def read_leaves(root: Path, only: Sequence[str]) -> list[Leaf]:
             where=str(root),
             fix=f"correct them (ilk check {root}), or name others with --leaf",
         )
+    leaves = [leaf for leaf in leaves if leaf.path not in without]
     if not leaves:
         raise InputError("holds no leaf", where=str(root), fix="a leaf is a folder with a qna.yaml; ilk new makes one")
     return leaves
@@ -163,82 +376,24 @@ def read_chunks(
 
 def plain_recipe(recipe: GenerateRecipe) -> dict[str, object]:
     """The options that decide the dataset's bytes: not how fast or by which address the teacher is asked."""
-    told = recipe.model_dump(mode="json")
-    if recipe.teacher:
-        told["teacher"] = {"kind": recipe.teacher.kind, "model": recipe.teacher.model}
+    told = recipe.model_dump(mode="json", exclude={"budget", "flows"})
+    told["teacher"] = recipe.teacher and {"kind": recipe.teacher.kind, "model": recipe.teacher.model}
+    told["roles"] = {role: {"kind": one.kind, "model": one.model} for role, one in sorted(recipe.roles.items())}
     return told
 
 
-def make(
-    tasks: Sequence[Task], teacher: Teacher | None, run: Run, recipe: GenerateRecipe
-) -> tuple[list[Sample], list[Verdict]]:
-    """Every sample of every task in plan order, and a verdict for each answer that could not be parsed."""
-    samples: list[Sample] = []
-    unparsed: list[Verdict] = []
-    asked = [task for task in tasks if isinstance(task, AskTask)]
-    if asked and teacher is not None and recipe.teacher is not None:
-        ask_teacher(asked, teacher, run, recipe.teacher.concurrency)
-    with working("making samples"), Ledger(run.ledger) as ledger:
-        failures = {failure.key: failure.error for failure in ledger.failures}
-        for task in tasks:
-            if isinstance(task, AskTask):
-                completion = ledger.committed(task.prompt.key)
-                parsed = parse(task, completion) if completion else refused(task, failures[task.prompt.key])
-                if isinstance(parsed, Verdict):
-                    unparsed.append(parsed)
-                else:
-                    samples += parsed
-            else:
-                samples += unaided(task)
-    return samples, unparsed
-
-
-def ask_teacher(tasks: Sequence[AskTask], teacher: Teacher, run: Run, concurrency: int) -> None:
-    prompts = [task.prompt for task in tasks]
-
-    def heard(done: int, total: int) -> None:
-        if done == total or done % max(1, total // 20) == 0:
-            say(f"  {done}/{total} answers")
-
-    async def session(ledger: Ledger) -> None:
-        try:
-            await ask(prompts, teacher, ledger, concurrency=concurrency, on_answer=heard)
-        finally:
-            await teacher.close()
-
-    with working("waiting for the teacher"), Ledger(run.ledger) as ledger:
-        asyncio.run(session(ledger))
-
-
-async def close(teacher: Teacher | None) -> None:
-    if teacher is not None:
-        await teacher.close()
-
-
-def count(leaves: Sequence[Leaf], made: Sequence[Sample], kept: Sequence[Sample]) -> tuple[LeafCounts, ...]:
-    all_made = Counter(sample.lineage.leaf for sample in made)
+def count(leaves: Sequence[Leaf], made: Counter[str], kept: Sequence[Sample]) -> tuple[LeafCounts, ...]:
     all_kept = Counter(sample.lineage.leaf for sample in kept)
-    return tuple(LeafCounts(leaf=leaf.path, made=all_made[leaf.path], kept=all_kept[leaf.path]) for leaf in leaves)
+    return tuple(LeafCounts(leaf=leaf.path, made=made[leaf.path], kept=all_kept[leaf.path]) for leaf in leaves)
 
 
-def barren(leaf: LeafCounts, tasks: Sequence[Task], unparsed: Sequence[Verdict]) -> str:
+def barren(leaf: LeafCounts, made: Made) -> str:
     if leaf.made:
         return f"all {leaf.made} samples were rejected; 3-verdicts.jsonl says why"
-    lost = sum(verdict.leaf == leaf.leaf for verdict in unparsed)
-    if lost:
-        return f"none of the teacher's {lost} answers could be used; 3-verdicts.jsonl says why"
-    methods = sorted({task.method for task in tasks if task_leaf(task) == leaf.leaf})
-    return f"{' and '.join(methods)} found nothing to ask in it"
-
-
-def task_leaf(task: Task) -> str:
-    return task.prompt.lineage.leaf if isinstance(task, AskTask) else task.leaf
-
-
-def describe(tasks: Sequence[Task]) -> str:
-    names = {"teacher": "prompts for the teacher", "rules": "chunks for the rules", "simulation": "simulations"}
-    found = Counter[str](task.method for task in tasks)
-    return ", ".join(f"{found[method]} {name}" for method, name in names.items() if found[method]) or "nothing to do"
+    if made.lost[leaf.leaf]:
+        return f"none of the teacher's {made.lost[leaf.leaf]} answers could be used; 3-verdicts.jsonl says why"
+    flows = sorted(made.methods.get(leaf.leaf, {"nothing"}))
+    return f"{' and '.join(flows)} found nothing to ask in it"
 
 
 def write_dataset(
@@ -250,7 +405,7 @@ def write_dataset(
     licences: tuple[str, ...],
 ) -> None:
     train, test = split(sifted.kept, share=recipe.test_share, seed=recipe.seed)
-    replay = unseen(read_records(find(recipe.replay), Replay), leaves) if recipe.replay else []
+    replay = unseen(replayed(find(recipe.replay)), leaves) if recipe.replay else []
     rows = mix(
         train,
         replay,
@@ -278,6 +433,14 @@ def write_dataset(
         licenses=licences,
     )
     write(run.dataset, rows, [row(sample) for sample in test], facts)
+
+
+def replayed(path: Path) -> list[Replay]:
+    """The conversations of the replay file, or of all that it refers to."""
+    found = read(path)
+    for note in found.notes:
+        warn(f"  replay: {note}")
+    return [Replay(messages=told.messages) for told in found.conversations]
 
 
 def unseen(replay: Iterable[Replay], leaves: Sequence[Leaf]) -> list[Replay]:
@@ -314,19 +477,24 @@ def licences(root: Path, leaves: Sequence[Leaf]) -> tuple[str, ...]:
 
 def show(
     run: Run,
-    samples: Sequence[Sample],
-    sifted: Sifted,
+    made: Made,
+    phases: Sequence[PhaseCount],
     counts: Sequence[LeafCounts],
     gaps: Sequence[Shortfall],
-    unparsed: Sequence[Verdict],
+    sifted: Sifted,
 ) -> None:
-    for phase in sifted.phases:
+    for phase in phases:
         say(f"  {phase.filter}: {phase.made} in, {phase.kept} kept, {phase.rejected} rejected")
     width = max(len(leaf.leaf) for leaf in counts)
     for leaf in counts:
         say(f"  {leaf.leaf:<{width}}  made {leaf.made:>5}  kept {leaf.kept:>5}")
     for gap in gaps:
         warn(f"  {gap.leaf}: no samples: {gap.reason}")
-    if unparsed:
-        warn(f"  {len(unparsed)} answers could not be used; 3-verdicts.jsonl says why")
-    say(f"generate: {len(sifted.kept)} of {len(samples)} samples kept → {run.dataset}")
+    if lost := made.lost.total():
+        warn(f"  {lost} answers could not be used, whole or in part; 3-verdicts.jsonl says why")
+    for line in made.asked.told():
+        say(f"  {line}")
+    if failed := made.asked.tally.failed:
+        reasons = ", ".join(f"{kind} {number}" for kind, number in sorted(failed.items()))
+        warn(f"  {failed.total()} calls got no answer ({reasons}); the same command asks them again")
+    say(f"generate: {len(sifted.kept)} of {made.counts.total()} samples kept → {run.dataset}")

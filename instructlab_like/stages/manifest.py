@@ -10,11 +10,15 @@ from typing import Literal
 import yaml
 from pydantic import ValidationError
 
+from instructlab_like.console import say
 from instructlab_like.errors import InputError, explain
+from instructlab_like.generation.ledger import Spent
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, Recipe, TrainRecipe
 from instructlab_like.records import LeafCounts, LeafOrigin, PhaseCount, Record, digest
+from instructlab_like.teachers.probe import Capabilities
 from instructlab_like.workspace import FORMAT, Run, versions, write_whole
 
+BUDGET = "stopped by its budget"  # in the digest of a dataset that is to be gone on with
 StageName = Literal["generate", "train", "evaluate", "report"]
 
 
@@ -33,6 +37,8 @@ class Manifest(Record):
     shortfalls: tuple[Shortfall, ...] = ()
     counts: tuple[LeafCounts, ...] = ()
     phases: tuple[PhaseCount, ...] = ()
+    capabilities: dict[str, Capabilities] = {}  # what each teacher was found able to do, by its identity
+    spent: dict[str, Spent] = {}  # over all calls of the run, by the teacher's identity
     generate: GenerateRecipe | None = None
     train: TrainRecipe | None = None
     evaluate: EvaluateRecipe | None = None
@@ -40,16 +46,38 @@ class Manifest(Record):
 
 
 def read(run: Run) -> Manifest:
-    """The manifest of a run; an empty one for a run that does not exist yet."""
+    """The manifest of a run; an empty one for a run that does not exist yet.
+
+    Raises InputError for a run that another version wrote; `renew` takes on an older one.
+    """
     if not run.manifest.exists():
         return Manifest()
+    run.need_format()
     try:
-        return Manifest.model_validate(yaml.safe_load(run.manifest.read_text(encoding="utf-8")))
+        told = yaml.load(run.manifest.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        return Manifest.model_validate(told)
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         what = "; ".join(explain(error)) if isinstance(error, ValidationError) else str(error)
         raise InputError(
             f"cannot be read: {what}", where=str(run.manifest), fix="choose another --run, or delete this run's folder"
         ) from error
+
+
+def renew(run: Run) -> None:
+    """Take on a run of an older format: its recipes are forgotten, and so every stage writes its files anew.
+
+    What was paid for stays: the ledger brings itself up to date when it is opened.
+    """
+    found = run.format
+    if found is not None and found < FORMAT:
+        say(f"this run was written by format {found}: its files are written anew, the answers in its ledger are kept")
+        write(run, Manifest())
+
+
+def finished(manifest: Manifest) -> bool:
+    """Whether the files of the run are those of all its walks; a call may still lack its answer."""
+    done = manifest.inputs.get("generate")
+    return done is not None and BUDGET not in done
 
 
 def write(run: Run, manifest: Manifest) -> None:

@@ -179,11 +179,11 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
-        ledger.connection.execute("PRAGMA user_version = 2")
+        ledger.connection.execute("PRAGMA user_version = 3")
     with pytest.raises(InputError) as caught, Ledger(tmp_path / "l"):
         pass
     assert str(caught.value) == (
-        f"{tmp_path / 'l'}: was written by a newer version (format 2, this one knows 1)\n"
+        f"{tmp_path / 'l'}: was written by a newer version (format 3, this one knows 2)\n"
         "  → upgrade instructlab-like, or start another run"
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from instructlab_like.errors import RecipeError, TemplateError
-from instructlab_like.generation.plan import plan, shortfall
-from instructlab_like.recipe import GenerateRecipe
+from instructlab_like.errors import RecipeError
+from instructlab_like.flows import load_flows
+from instructlab_like.generation.plan import check_roles, lack, starts
+from instructlab_like.generation.walk import Walk
+from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.records import (
     AskTask,
     Chunk,
@@ -67,18 +69,26 @@ def chunks(count: int) -> list[Chunk]:
     ]
 
 
+SIMPLE = ("knowledge-simple", "freeform-simple", "grounded-simple")
+
+
+def plan(leaves: Sequence[Leaf], passages: Mapping[str, list[Chunk]], recipe: GenerateRecipe) -> list[Task]:
+    with Walk(load_flows(recipe.flows), recipe, {"asker": TEACHER}) as walk:
+        return [start.task for start in starts(leaves, lambda leaf: passages.get(leaf.path, []), walk)]
+
+
 def planned(leaf: Leaf, passages: int = 0, **options: object) -> list[Task]:
-    return plan([leaf], {leaf.path: chunks(passages)}, GenerateRecipe(**options), teacher=TEACHER)
+    return plan([leaf], {leaf.path: chunks(passages)}, GenerateRecipe(**options))
 
 
 def asked(leaf: Leaf, passages: int = 0, **options: object) -> list[AskTask]:
-    found = planned(leaf, passages, methods=("teacher",), **options)
+    found = planned(leaf, passages, flows=SIMPLE, **options)
     assert all(isinstance(task, AskTask) for task in found)
     return found
 
 
 def test_the_rules_get_every_chunk_of_a_knowledge_leaf() -> None:
-    found = planned(knowledge(), 3, methods=("rules", "simulation"))
+    found = planned(knowledge(), 3, flows=("rules", "simulation"))
     assert found == [RulesTask(leaf="knowledge/moons", leaf_blob="k" * 40, chunk=chunk) for chunk in chunks(3)]
 
 
@@ -140,8 +150,8 @@ def test_a_grounded_skill_is_asked_for_its_texts_too() -> None:
 
 def test_the_same_input_gives_the_same_plan() -> None:
     leaves: list[Leaf] = [skill(simulated=True), knowledge()]
-    recipe = GenerateRecipe(methods=("rules", "simulation", "teacher"), prompts_per_leaf=7)
-    first, second = (plan(leaves, {"knowledge/moons": chunks(3)}, recipe, teacher=TEACHER) for _ in range(2))
+    recipe = GenerateRecipe(flows=("rules", "simulation", *SIMPLE), prompts_per_leaf=7)
+    first, second = (plan(leaves, {"knowledge/moons": chunks(3)}, recipe) for _ in range(2))
     assert first == second
     assert [task.method for task in first] == ["simulation"] + ["teacher"] * 7 + ["rules"] * 3 + ["teacher"] * 7
 
@@ -153,44 +163,39 @@ def test_renaming_a_leaf_asks_nothing_again(passages: int) -> None:
     assert [t.prompt.key for t in asked(leaf, passages)] == [t.prompt.key for t in asked(renamed, passages)]
 
 
-def test_a_teacher_method_without_a_teacher_is_refused() -> None:
+def test_a_flow_without_its_teacher_is_refused() -> None:
+    recipe = GenerateRecipe(flows=("rules", "freeform-simple"))
     with pytest.raises(RecipeError) as caught:
-        plan([skill()], {}, GenerateRecipe(methods=("teacher",)), teacher=None)
+        check_roles(load_flows(recipe.flows), recipe)
     assert str(caught.value) == (
-        "methods: the method 'teacher' needs a teacher\n"
-        "  → name one (--teacher URL --teacher-model NAME), or leave the method out"
+        "flows: the flow 'freeform-simple' needs a teacher (asker)\n"
+        "  → name one (--teacher URL --teacher-model NAME), or choose flows that need none (--flow rules)"
     )
 
 
-def test_a_template_that_yields_no_answer_cannot_make_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "templates" / "skill").mkdir(parents=True)
-    (tmp_path / "templates" / "skill" / "freeform.j2").write_text(
-        "---\npurpose: x\nyields: [question]\n---\n=== user\n[QUESTION 1] [END 1]"
-    )
-    with pytest.raises(TemplateError, match="does not yield answer"):
-        asked(skill())
+def test_a_role_that_no_flow_has_is_refused_with_those_there_are() -> None:
+    recipe = GenerateRecipe(flows=("freeform-simple",), roles={"critik": TeacherRecipe(model="m", url="http://a/v1")})
+    with pytest.raises(RecipeError, match="no chosen flow has a role 'critik'") as caught:
+        check_roles(load_flows(recipe.flows), recipe)
+    assert "asker" in caught.value.fix
 
 
-def test_a_leaf_without_a_task_is_named_with_what_it_lacks() -> None:
-    leaves: list[Leaf] = [
-        knowledge("knowledge/empty"),
-        knowledge("knowledge/full"),
-        skill("skills/simulated", simulated=True),
-        skill("skills/freeform"),
-        skill("skills/grounded", grounded=True),
-    ]
-    tasks = plan(leaves, {"knowledge/full": chunks(1)}, GenerateRecipe(methods=("rules", "simulation")), teacher=None)
-    assert shortfall(leaves, tasks) == [
-        ("knowledge/empty", "its documents gave no chunk, or neither the method 'rules' nor a teacher was chosen"),
-        ("skills/freeform", "a freeform skill without simulation.yaml needs a teacher"),
-        ("skills/grounded", "a grounded skill without simulation.yaml needs a teacher"),
-    ]
+def test_two_identical_seed_examples_are_asked_about_once() -> None:
+    one = seeds(1, context=False)[0]
+    leaf = skill().model_copy(update={"seeds": (one, one.model_copy(update={"number": 1}))})
+    assert len(asked(leaf, temperature=0)) == 1
 
 
-def test_a_simulation_that_was_not_chosen_is_named() -> None:
-    leaves = [skill("skills/simulated", simulated=True)]
-    tasks = plan(leaves, {}, GenerateRecipe(methods=("rules",)), teacher=None)
-    assert shortfall(leaves, tasks) == [
-        ("skills/simulated", "its simulation.yaml needs the method 'simulation', which was not chosen")
-    ]
+@pytest.mark.parametrize(
+    ("leaf", "flows", "reason"),
+    [
+        (knowledge(), ("rules",), "its documents gave no chunk"),
+        (knowledge(), ("simulation",), "none of the chosen flows takes knowledge leaves"),
+        (skill(), ("rules",), "a freeform skill without simulation.yaml needs a flow with a teacher"),
+        (skill(grounded=True), ("rules",), "a grounded skill without simulation.yaml needs a flow with a teacher"),
+        (skill(simulated=True), ("rules",), "its simulation.yaml needs the flow 'simulation', which was not chosen"),
+    ],
+)
+def test_a_leaf_without_a_start_is_named_with_what_it_lacks(leaf: Leaf, flows: tuple[str, ...], reason: str) -> None:
+    assert not planned(leaf, flows=flows)
+    assert lack(leaf, load_flows(flows)) == reason

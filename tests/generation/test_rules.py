@@ -144,11 +144,11 @@ def test_links_and_emphasis_do_not_hide_a_fact() -> None:
     assert text[slice(*who.evidence)] == "Ada\nQuill"
 
 
-def test_samples_depend_on_the_chunk_and_not_on_the_leaf() -> None:
+def test_samples_depend_on_the_chunk_and_only_their_ids_on_the_leaf() -> None:
     text = "The Pinnock Mill makes paper. The Pinnock Mill runs on steam."
     here, there = pairs(task(text)), pairs(task(text, leaf="knowledge/elsewhere"))
-    assert [sample.id for sample in here] == [sample.id for sample in there]
-    assert len({sample.id for sample in here}) == len(here)
+    assert [(one.question, one.answer) for one in here] == [(one.question, one.answer) for one in there]
+    assert len({sample.id for sample in (*here, *there)}) == 2 * len(here)
     lineage = here[0].lineage
     assert (lineage.method, lineage.model, lineage.depth) == ("rules", "rules/1", 1)
     assert lineage.chunk == task(text).chunk.id

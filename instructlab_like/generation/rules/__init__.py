@@ -29,10 +29,18 @@ def pairs(task: RulesTask) -> list[Sample]:
     """The questions and answers of a chunk; each answer stands in `context[evidence]`, and no question has two."""
     chunk = task.chunk
     key = digest([RULES, chunk.text, chunk.headings])
-    lineage = Lineage(leaf=task.leaf, leaf_blob=task.leaf_blob, method="rules", model=RULES, chunk=chunk.id, depth=1)
+    lineage = Lineage(
+        leaf=task.leaf,
+        leaf_blob=task.leaf_blob,
+        method="rules",
+        model=RULES,
+        flow=task.flow,
+        chunk=chunk.id,
+        depth=1,
+    )
     return [
         Sample(
-            id=sample_id(key, position),
+            id=sample_id(task.leaf, task.flow, (key, position)),
             kind="knowledge",
             question=question,
             answer=fact.answer.plain,

@@ -1,0 +1,172 @@
+"""Who is asked in which role, what it costs, and what is seen of it while the answers come in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from instructlab_like.console import board, warn, working
+from instructlab_like.errors import RecipeError
+from instructlab_like.flows import Flow
+from instructlab_like.generation.engine import Desk, Done, Engine, Tally
+from instructlab_like.generation.ledger import Ledger, Spent, total
+from instructlab_like.generation.plan import roles
+from instructlab_like.generation.purse import Price, Purse, cost
+from instructlab_like.generation.quote import UNNAMED, Terms
+from instructlab_like.generation.walk import Start, Walk
+from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
+from instructlab_like.stages.probing import Probing, needs
+from instructlab_like.stages.progress import Outlook, Progress, Sized
+from instructlab_like.teachers import Teacher, open_teacher
+from instructlab_like.teachers.probe import Capabilities
+
+EVERY = 0.5  # seconds between two looks at how far it is
+
+
+@dataclass
+class Asked:
+    """What the asking of a run came to."""
+
+    tally: Tally = field(default_factory=Tally)
+    spent: dict[str, Spent] = field(default_factory=dict)  # over all of the run, by teacher
+    prices: dict[str, Price] = field(default_factory=dict)
+    before: Spent = field(default_factory=Spent)
+    capabilities: dict[str, Capabilities] = field(default_factory=dict)  # of the teachers that were asked
+
+    def told(self) -> Iterator[str]:
+        """Lines for people: calls, tokens and money of this run of the command and of all before it."""
+        everything = total(self.spent.values())
+        if not everything.calls:
+            return
+        tally = self.tally
+        yield f"{tally.answered} answers asked for, {tally.reused} were in the ledger"
+        money = sum(cost(self.prices.get(model), one.tokens_in, one.tokens_out) for model, one in self.spent.items())
+        priced = f", {money:.4f} in money" if self.prices else ""
+        yield (
+            f"the run's calls so far: {everything.calls}, {everything.tokens_in:,} tokens in and "
+            f"{everything.tokens_out:,} out{priced}"
+        )
+        if everything.lost:
+            yield f"{everything.lost} of them were under way when a run was stopped, and may have been paid for twice"
+
+
+class Staff:
+    """The teachers of a run, one for each recipe of one, whatever roles it has."""
+
+    def __init__(self, flows: Sequence[Flow], recipe: GenerateRecipe) -> None:
+        self.recipe = recipe
+        self.by_role: dict[str, TeacherRecipe] = {}
+        for role in roles(flows):
+            told = recipe.roles.get(role) or recipe.teacher
+            if told is not None:
+                self.by_role[role] = told
+        self.teachers: dict[str, Teacher] = {}
+        self.capabilities: dict[str, Capabilities] = {}  # by identity, once somebody was asked
+        for told in self.by_role.values():
+            if told.model_dump_json() not in self.teachers:
+                self.teachers[told.model_dump_json()] = open_teacher(told)
+
+    def teacher(self, role: str) -> Teacher:
+        return self.teachers[self.by_role[role].model_dump_json()]
+
+    @property
+    def identities(self) -> dict[str, str]:
+        return {role: self.teacher(role).identity for role in self.by_role}
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """By the teacher's identity, of those whose price is known."""
+        return {self.teacher(role).identity: price for role, told in self.by_role.items() if (price := price_of(told))}
+
+    def terms(self, flows: Sequence[Flow], price: Price | None = None) -> Terms:
+        """What a quote needs to know of the teachers; `price` is that of roles that nobody has yet."""
+        every = roles(flows)
+        return Terms(
+            prices={role: price_of(self.by_role[role]) if role in self.by_role else price for role in every},
+            identities=dict.fromkeys(every, UNNAMED) | self.identities,
+            slots={role: (told.model_dump_json(), self.teacher(role).capacity) for role, told in self.by_role.items()},
+        )
+
+    def bring(
+        self,
+        planned: Iterator[Start],
+        walk: Walk,
+        ledger: Ledger,
+        done: Done,
+        asked: Asked,
+        outlook: Outlook | Sized | None = None,
+    ) -> None:
+        """Walk all of it; raises what the engine raises, and RecipeError for a budget that cannot be kept."""
+        self.check_budget()
+        before = ledger.spent_by()
+        asked.prices, asked.before = self.prices, total(before.values())
+        purse = Purse(self.recipe.budget, before, asked.prices)
+        progress = Progress(asked.tally, purse, outlook, done)
+        if outlook is not None:
+            planned = outlook.passing(planned)
+        with working("waiting for the teacher" if self.teachers else "making samples"):
+            asyncio.run(self.session(planned, walk, ledger, purse, progress))
+
+    def check_budget(self) -> None:
+        if self.recipe.budget.money is None:
+            return
+        for role, told in self.by_role.items():
+            if price_of(told) is None:
+                fix = "give --price-in and --price-out, for a million tokens, or price_in and price_out in the recipe"
+                what = f"is in money, and the {role}'s teacher has no price"
+                raise RecipeError(what, where="budget", fix=fix)
+
+    async def session(
+        self, planned: Iterator[Start], walk: Walk, ledger: Ledger, purse: Purse, progress: Progress
+    ) -> None:
+        by_recipe = {
+            told.model_dump_json(): Desk(
+                self.teachers[told.model_dump_json()], retries=told.retries, price=price_of(told)
+            )
+            for told in self.by_role.values()
+        }
+        desks = {role: by_recipe[told.model_dump_json()] for role, told in self.by_role.items()}
+        probing = Probing(
+            {teacher.identity: teacher for teacher in self.teachers.values()},
+            needs(walk.flows, self.identities, self.recipe),
+            self.prices,
+            purse,
+        )
+        aside = probing if self.teachers else None
+        engine = Engine(walk, desks, ledger, purse, progress.take, progress.tally, aside)
+        watcher = asyncio.create_task(watch(progress))
+        try:
+            await engine.run(planned)
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+            for teacher in self.teachers.values():
+                await teacher.close()
+                for notice in teacher.notices:
+                    warn(f"  {notice}")
+            self.capabilities = probing.found
+
+
+async def watch(progress: Progress) -> None:
+    """Show how far it is, until cancelled."""
+    with board() as shown:
+        while True:
+            await asyncio.sleep(EVERY)
+            shown.show(progress.rows())
+
+
+def price_of(told: TeacherRecipe) -> Price | None:
+    if told.price_in is None or told.price_out is None:
+        return None
+    return told.price_in, told.price_out
+
+
+def priced(recipe: GenerateRecipe, price: Price | None) -> GenerateRecipe:
+    """The recipe with a price for its teacher, and for everybody in a role who has none."""
+    if price is None:
+        return recipe
+    told = {"price_in": price[0], "price_out": price[1]}
+    teacher = recipe.teacher and recipe.teacher.model_copy(update=told)
+    named = {role: one if price_of(one) else one.model_copy(update=told) for role, one in recipe.roles.items()}
+    return recipe.model_copy(update={"teacher": teacher, "roles": named})

@@ -1,0 +1,91 @@
+"""What a run's ledger says, beside what the server's log says of the same calls; the run is left as it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server import Entry, TeacherServer
+
+from instructlab_like.records import Sample, Verdict
+from instructlab_like.stages import manifest
+from instructlab_like.workspace import Run, read_records
+
+CALLS = "SELECT key, request, state, kind, attempts, lost + (state = 'intended'), tokens_in, tokens_out FROM calls"
+Asked = tuple[object, ...]  # what tells one request from another: messages and sampling
+
+
+@dataclass(frozen=True)
+class Books:
+    """A ledger as it stands: calls and tokens over all attempts, and the calls by state."""
+
+    calls: int
+    lost: int  # of them, under way when a run ended without a word
+    tokens: tuple[int, int]
+    committed: Mapping[str, Asked]  # by call key
+    failed: Counter[str]  # by kind
+
+
+def books(run: Run) -> Books:
+    """Read a copy, with the log that a killed process leaves beside it; nothing in it counts as a ledger, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in run.folder.glob(f"{run.ledger.name}*"):
+            shutil.copy(path, folder)
+        connection = sqlite3.connect(Path(folder) / run.ledger.name)
+        try:
+            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'").fetchone()
+            rows = connection.execute(CALLS).fetchall() if known else []
+        finally:
+            connection.close()
+    return Books(
+        calls=sum(row[4] for row in rows),
+        lost=sum(row[5] for row in rows),
+        tokens=(sum(row[6] for row in rows), sum(row[7] for row in rows)),
+        committed={row[0]: asked(json.loads(row[1])) for row in rows if row[2] == "answered"},
+        failed=Counter(row[3] for row in rows if row[2] == "failed"),
+    )
+
+
+def asked(request: Mapping[str, object]) -> Asked:
+    """The same for a request as it was sent and as a ledger keeps it, where sampling stands apart."""
+    told = {**request, **request.get("sampling", {})}
+    messages = tuple((message["role"], message["content"]) for message in told["messages"])
+    return (messages, *(told.get(name) for name in ("temperature", "max_tokens", "seed")))
+
+
+def assert_nothing_vanished(run: Run) -> None:
+    """Every sample is in the dataset once, or a verdict says why not; and the counts in run.yaml say the same."""
+    samples = list(read_records(run.samples, Sample))
+    verdicts = list(read_records(run.verdicts, Verdict))
+    told = manifest.read(run)
+    assert all(verdict.reason for verdict in verdicts)
+    made = {sample.id: sample.lineage.leaf for sample in samples}
+    assert len(made) == len(samples), "a sample was made twice"
+    rejected = {verdict.subject for verdict in verdicts if not verdict.keep}
+    kept = made.keys() - rejected
+    decided = Counter((verdict.filter, verdict.keep) for verdict in verdicts)
+    for phase in told.phases:
+        assert phase.made == phase.kept + phase.rejected
+        assert (phase.kept, phase.rejected) == (decided[phase.filter, True], decided[phase.filter, False])
+    for leaf in told.counts:
+        assert leaf.made == sum(path == leaf.leaf for path in made.values())
+        assert leaf.kept == sum(made[sample] == leaf.leaf for sample in kept)
+    rows = [json.loads(line) for path in sorted(run.dataset.rglob("*.jsonl")) for line in path.open(encoding="utf-8")]
+    assert {row["sample"] for row in rows} == kept
+
+
+def received(server: TeacherServer, since: int = 0) -> list[Asked]:
+    """Every request from the given one on."""
+    return [asked(json.loads(body)) for body in server.bodies[since:]]
+
+
+def told(entries: Sequence[Entry]) -> tuple[int, int]:
+    """The tokens of replies that were sent whole: those that a client can know of."""
+    whole = [entry for entry in entries if entry.told]
+    return sum(entry.prompt_tokens for entry in whole), sum(entry.completion_tokens for entry in whole)
