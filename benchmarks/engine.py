@@ -13,14 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 
 from benchmarks.measure import compare, cpu_seconds
-from instructlab_like.flows import load_flow
+from instructlab_like.flows import load_flows
 from instructlab_like.generation.engine import Desk, End, Engine, Tally
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.plan import starts
@@ -35,7 +36,7 @@ SLOTS = 64
 SEEDS = 100  # of a leaf
 ROOT = Path(__file__).parents[1]
 FLOW = Path(__file__).parent / "two_steps" / "flow.yaml"
-ROLES = ("asker", "answerer")
+CPU_STARTS = {str(FLOW): 1000, "freeform": 300}  # first prompts
 QUESTION = """\
 <passage>
 Kiln number NUMBER was lit at dawn and burned until the bricks in it were done.
@@ -56,11 +57,11 @@ print(grown(sys.argv[1], int(sys.argv[2])))
 
 def main() -> None:
     with served() as (url, _):
-        samples = 1000
-        print(
-            f"  {samples} samples of two requests each, {SLOTS} at a time, no latency; the server's CPU is not counted"
-        )
-        compare({"bare aiohttp loop": lambda: bare(url, samples), "the engine": lambda: kept(url, samples)})
+        print(f"  the same requests, {SLOTS} at a time, no latency; the CPU of the server is not counted")
+        for flow in (str(FLOW), "freeform"):
+            bodies = requests(url, flow)
+            print(f"  {len(bodies)} requests of the flow {Path(flow).stem if flow == str(FLOW) else flow}")
+            compare({"bare aiohttp loop": partial(send, url, bodies), "the engine": partial(walked, url, flow)})
     with served("--latency", "0.05", "--tail", "0.05:1.0") as (url, log):
         busy(url, log, 5000)
     with served() as (url, _):
@@ -125,37 +126,76 @@ def skills(samples: int) -> Iterator[Skill]:
         )
 
 
+def requests(url: str, flow: str) -> list[dict[str, object]]:
+    """The bodies of all requests that the flow makes, out of a ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(url, flow, Path(folder), skills(CPU_STARTS[flow]))
+        with Ledger(Path(folder) / "ledger.sqlite") as ledger:
+            rows = ledger.connection.execute("SELECT request FROM calls").fetchall()
+    asked = [json.loads(row[0]) for row in rows]
+    return [{"model": "m", "messages": one["messages"], "max_tokens": 1024, "seed": 1} for one in asked]
+
+
+def send(url: str, bodies: Sequence[dict[str, object]]) -> None:
+    """Each body once, answers read and thrown away."""
+
+    async def run() -> None:
+        waiting = iter(bodies)
+
+        async def worker(session: aiohttp.ClientSession) -> None:
+            for body in waiting:
+                async with session.post(f"{url}/chat/completions", json=body) as reply:
+                    await reply.json()
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=SLOTS)) as session:
+            await asyncio.gather(*(worker(session) for _ in range(SLOTS)))
+
+    asyncio.run(run())
+
+
+def walked(url: str, flow: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        make(url, flow, Path(folder), skills(CPU_STARTS[flow]))
+
+
 def kept(url: str, samples: int, first: list[float] | None = None) -> None:
+    """The flow of two steps, for so many samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        tally = make(url, str(FLOW), Path(folder), skills(samples), first)
+    assert tally.answered == 2 * samples, tally
+
+
+def make(url: str, flow: str, folder: Path, leaves: Iterator[Skill], first: list[float] | None = None) -> Tally:
+    """All samples of the leaves' first prompts; when the first one was finished goes to `first`."""
     began = time.monotonic()
     told = TeacherRecipe(url=url, model="m", concurrency=SLOTS)
-    recipe = GenerateRecipe(prompts_per_leaf=SEEDS, pairs_per_prompt=1, temperature=0)
+    recipe = GenerateRecipe(prompts_per_leaf=SEEDS, pairs_per_prompt=1 if flow == str(FLOW) else 3)
+    flows = load_flows([flow])
+    tally = Tally()
 
-    async def run(walk: Walk, ledger: Ledger, rows: Rows) -> Tally:
+    async def run(walk: Walk, ledger: Ledger, rows: Rows) -> None:
         teacher = HttpTeacher(told)
-        tally = Tally()
 
         def done(start: Start, ends: list[End]) -> None:
             rows.add(start.number, [plain(end.sample) for end in ends if isinstance(end, Finished)])
             if first is not None and not first:
                 first.append(time.monotonic() - began)
 
-        desks = dict.fromkeys(ROLES, Desk(teacher, retries=told.retries, price=None))
+        desks = dict.fromkeys(flows[0].roles, Desk(teacher, retries=told.retries, price=None))
         engine = Engine(walk, desks, ledger, Purse(Budget(), {}, {}), done, tally)
         try:
-            await engine.run(starts(skills(samples), lambda _: (), walk))
+            await engine.run(starts(leaves, lambda _: (), walk))
         finally:
             await teacher.close()
-        return tally
 
-    with tempfile.TemporaryDirectory() as folder:
-        with (
-            Walk([load_flow(str(FLOW))], recipe, dict.fromkeys(ROLES, "http:m")) as walk,
-            Ledger(Path(folder) / "ledger.sqlite") as ledger,
-            Rows(Path(folder) / "samples.jsonl") as rows,
-        ):
-            tally = asyncio.run(run(walk, ledger, rows))
-            rows.settle()
-        assert tally.answered == 2 * samples, tally
+    with (
+        Walk(flows, recipe, dict.fromkeys(flows[0].roles, "http:m")) as walk,
+        Ledger(folder / "ledger.sqlite") as ledger,
+        Rows(folder / "samples.jsonl") as rows,
+    ):
+        asyncio.run(run(walk, ledger, rows))
+        rows.settle()
+    return tally
 
 
 # --- slots and memory

@@ -13,7 +13,7 @@ from instructlab_like.records import Prompt
 from instructlab_like.teachers.context import EACH_MESSAGE, EACH_PROMPT, ENOUGH, MARGIN, Ratio
 
 MILLION = 1_000_000
-FEW = 200  # calls left of a budget
+FEW, FEW_TOKENS = 200, 100_000  # left of a budget
 
 Price = tuple[float, float]  # of a million tokens in and out
 
@@ -23,6 +23,9 @@ class Most(NamedTuple):
 
     tokens: float
     money: float
+
+
+NOTHING = Most(0.0, 0.0)
 
 
 class Purse:
@@ -39,6 +42,7 @@ class Purse:
         What was spent on a teacher that has no price counts at the dearest one known.
         """
         self.budget = budget
+        self.limited = budget.tokens is not None or budget.money is not None
         self.prices = prices
         self.dearest: Price = max(prices.values(), key=sum, default=(0.0, 0.0))
         self.calls = sum(part.calls for part in before.values())
@@ -68,7 +72,7 @@ class Purse:
         budget = self.budget
         if budget.calls is not None and self.calls >= budget.calls:
             return self.stop(f"{budget.calls:,} calls", f"{max(1, 2 * budget.calls)}calls")
-        if budget.tokens is None and budget.money is None:
+        if not self.limited:
             return None
         most = self.most(prompt)
         tokens = self.tokens + sum(one.tokens for one in self.reserved.values()) + most.tokens
@@ -92,9 +96,9 @@ class Purse:
         )
 
     def begin(self, prompt: Prompt) -> None:
-        """Reserve what the call may take."""
+        """Reserve what the call may take, where there is a limit to what all may take."""
         self.calls += 1
-        self.reserved[prompt.key] = self.most(prompt)
+        self.reserved[prompt.key] = self.most(prompt) if self.limited else NOTHING
 
     def unused(self, prompt: Prompt) -> None:
         """Take back `begin`: the ledger had the answer, or nothing was sent."""
@@ -107,6 +111,8 @@ class Purse:
         self.tokens_out += tokens_out
         self.money += cost(price, tokens_in, tokens_out)
         self.reserved.pop(prompt.key, None)
+        if not self.limited:
+            return
         model = prompt.lineage.model
         if tokens_in:
             self.ratios.setdefault(model, Ratio()).learn(size(prompt), tokens_in)
@@ -123,8 +129,14 @@ class Purse:
 
     @property
     def narrow(self) -> bool:
-        """Whether so few calls are left that none should go to learning what a teacher can do."""
-        return self.budget.calls is not None and self.budget.calls - self.calls < FEW
+        """Whether so little is left that nothing of it should go to learning what a teacher can do."""
+        budget = self.budget
+        dear = cost(self.dearest, FEW_TOKENS, FEW_TOKENS)
+        return (
+            (budget.calls is not None and budget.calls - self.calls < FEW)
+            or (budget.tokens is not None and budget.tokens - self.tokens < FEW_TOKENS)
+            or (budget.money is not None and budget.money - self.money < dear)
+        )
 
     def most(self, prompt: Prompt) -> Most:
         model = prompt.lineage.model

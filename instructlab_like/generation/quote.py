@@ -6,7 +6,6 @@ were walked to their end, a reckoning from these with 95 % intervals.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -289,11 +288,10 @@ class Costs:
 
     def cost(self) -> Cost:
         answered = sum(line.paid.calls for line in self.lines)
-        to_pay = self.calls()
         return Cost(
-            calls=plus(to_pay, answered),
+            calls=self.calls(answered),
             answered=answered,
-            to_pay=to_pay,
+            to_pay=self.calls(),
             tokens_in=self.tokens_in(),
             tokens_out=self.tokens_out(),
             money=self.money(),
@@ -318,20 +316,21 @@ class Costs:
             return Figure(value=value, bound="about", basis=seen)
         return Figure(value=value, bound="about", basis=f"{seen}; 95 % interval", interval=(low, high))
 
-    def calls(self) -> Figure:
+    def calls(self, paid: int = 0) -> Figure:
+        """Those that are left, with so many that are paid."""
         due = sum(line.due.calls for line in self.lines)
         if not self.unsure:
             followed = sum(line.later.calls for line in self.lines)
             basis = "the prompts of the plan, each asked once"
             if followed:
                 basis += ", and those that follow if every answer can be used"
-            return Figure(value=self.left, bound="exact", basis=basis)
+            return Figure(value=paid + self.left, bound="exact", basis=basis)
         pairs = self.costing.reckoner.walk.recipe.pairs_per_prompt
         if not self.samples:
             basis = f"at most {pairs} records of an answer that may hold several; no further call for what is rejected"
-            return Figure(value=self.left, bound="at most", basis=basis)
-        found = within(self.rest({}, (1.0, 0.0, 0.0)), due, self.left)
-        return self.reckoned(found, f"{self.left:,} at most", whole=True)
+            return Figure(value=paid + self.left, bound="at most", basis=basis)
+        found = moved(within(self.rest({}, (1.0, 0.0, 0.0)), due, self.left), paid)
+        return self.reckoned(found, f"{paid + self.left:,} at most", whole=True)
 
     def tokens_in(self) -> Figure:
         paid = sum(line.paid.tokens_in for line in self.lines) if self.everything else 0.0
@@ -428,7 +427,7 @@ class Costs:
         terms, measured = self.costing.terms, self.costing.reckoner.seconds
         each = [(line, Costs(self.costing, self.parts, [line], everything=self.everything)) for line in self.lines]
         paid = [line.paid.calls if self.everything else 0 for line in self.lines]
-        figures = [(line, plus(costs.calls(), more)) for (line, costs), more in zip(each, paid, strict=True)]
+        figures = [(line, costs.calls(more)) for (line, costs), more in zip(each, paid, strict=True)]
         figures = [(line, figure) for line, figure in figures if figure.value]
         if not figures:
             return Figure(value=0, bound="exact", basis="nothing is asked")
@@ -453,11 +452,11 @@ class Costs:
 
     def path(self, measured: Mapping[tuple[str, int], tuple[float, int]]) -> float:
         """Seconds for the steps after the first of one record, in which the slots empty."""
-        paths: Counter[str] = Counter()
+        paths: dict[str, float] = {}
         for (flow, number), (summed, count) in measured.items():
             if number and any(line.flow.name == flow for line in self.lines):
-                paths[flow] += summed / count
-        return float(max(paths.values(), default=0.0))
+                paths[flow] = paths.get(flow, 0.0) + summed / count
+        return max(paths.values(), default=0.0)
 
 
 def within(found: Estimate, least: float, most: float = float("inf")) -> Estimate:
@@ -467,11 +466,3 @@ def within(found: Estimate, least: float, most: float = float("inf")) -> Estimat
 
 def moved(found: Estimate, by: float) -> Estimate:
     return Estimate(found.value + by, found.low + by, found.high + by)
-
-
-def plus(figure: Figure, paid: int) -> Figure:
-    """The same with what is paid already."""
-    if not paid or figure.value is None:
-        return figure
-    interval = figure.interval and (figure.interval[0] + paid, figure.interval[1] + paid)
-    return figure.model_copy(update={"value": figure.value + paid, "interval": interval})
