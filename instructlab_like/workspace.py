@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from instructlab_like.errors import InputError, explain, position
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel  # at run time it would cost `ilk why` more than all it does
+
 PACKAGE = Path(__file__).parent
 SHIPPED = PACKAGE / "shipped"  # present in the wheel only; a checkout has these folders beside the package
-FORMAT = 1  # version of every file of a run's folder
+FORMAT = 2  # version of every file of a run's folder
+RUNS = Path("runs")
+HEAD = 65_536  # bytes of run.yaml in which its format stands
 
 
 def shipped_root() -> Path:
@@ -60,34 +66,84 @@ class Run:
         self.report = folder / "7-report.html"
 
     @property
+    def name(self) -> str:
+        """What `--run` takes for this run."""
+        return self.folder.name if self.folder.parent == RUNS else str(self.folder)
+
+    @property
+    def format(self) -> int | None:
+        """The version of the format that run.yaml says it was written by; None if there is none, or it does not say."""
+        try:
+            with self.manifest.open("rb") as file:
+                found = re.search(rb"^format: *(\d{1,9}) *$", file.read(HEAD), re.MULTILINE)
+        except FileNotFoundError:
+            return None
+        return int(found[1]) if found else None
+
+    def need_format(self) -> None:
+        """Raise InputError for a run that a newer or an older version wrote."""
+        found = self.format
+        if found is None or found == FORMAT:
+            return
+        where = str(self.folder)
+        if found > FORMAT:
+            what = f"was written by a newer version (format {found}, this one knows {FORMAT})"
+            raise InputError(what, where=where, fix="upgrade instructlab-like, or start another run")
+        fix = f"run `ilk generate --run {self.name}` (no answer is asked again)"
+        raise InputError(f"was written by format {found}, this is format {FORMAT}", where=where, fix=fix)
+
+    def index(self, rows: Path) -> Path:
+        """Where the index of one of this run's JSONL files lies."""
+        return self.folder / ".index" / rows.stem
+
+    @property
     def adapter(self) -> Path:
         return self.training / "adapter"
+
+    @property
+    def test(self) -> Path:
+        return self.dataset / "data" / "test.jsonl"
+
+    @property
+    def preferences(self) -> Path:
+        return self.dataset / "preferences.jsonl"
 
     @property
     def summary(self) -> Path:
         return self.evaluation / "summary.json"
 
 
-def run_folder(name: str, root: Path = Path("runs")) -> Run:
+def run_folder(name: str, root: Path = RUNS) -> Run:
     """The run called `name`; a name with a separator is taken as a path."""
     given = Path(name)
     return Run(given if given.is_absolute() or len(given.parts) > 1 else root / name)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write so that a reader sees the old bytes or the new ones, never a part."""
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of `path` at the end, whole; after an error `path` is as it was.
+
+    A reader sees the old bytes or the new ones, never a part. `durable`: they are on disk on return.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(scratch).chmod(0o644)
         Path(scratch).replace(path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write so that a reader sees the old bytes or the new ones, never a part."""
+    with replacing(path) as file:
+        file.write(data)
 
 
 def dump(value: object) -> bytes:
@@ -97,28 +153,32 @@ def dump(value: object) -> bytes:
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     """Write one JSON line per record; returns how many."""
-    lines = [dump(record.model_dump(mode="json")) for record in records]
-    write_whole(path, b"".join(lines))
-    return len(lines)
+    count = 0
+    with replacing(path) as file:
+        for record in records:
+            file.write(dump(record.model_dump(mode="json")))
+            count += 1
+    return count
 
 
-Kind = TypeVar("Kind", bound=BaseModel)
+Kind = TypeVar("Kind", bound="BaseModel")
 
 
 def read_records(path: Path, kind: type[Kind]) -> Iterator[Kind]:
     """The records of a JSONL file; a line that is none is an InputError with its position."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise InputError("there is no such file", where=str(path), fix="run the stage that writes it first") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield kind.model_validate_json(line)
-        except ValidationError as error:
-            fix = "the file was changed by hand or by another version"
-            raise InputError("; ".join(explain(error)), where=position(path, number), fix=fix) from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                fix = "the file was changed by hand or by another version"
+                raise InputError("; ".join(explain(error)), where=position(path, number), fix=fix) from error
 
 
 def cores() -> int:
@@ -128,6 +188,8 @@ def cores() -> int:
 
 def versions() -> dict[str, str]:
     """Python and the installed versions of what decides a run's bytes; packages that are absent are left out."""
+    from importlib.metadata import PackageNotFoundError, version  # slow, and needed where a run is written only
+
     found = {"python": platform.python_version()}
     for name in ("instructlab-like", "jinja2", "pydantic", "gitpython", "torch", "transformers", "peft", "accelerate"):
         try:

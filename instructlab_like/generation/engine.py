@@ -108,10 +108,14 @@ class Engine:
         done: Done,
         tally: Tally,
         aside: Aside | None = None,
+        *,
+        asking: bool = True,
     ) -> None:
         self.walk, self.ledger, self.purse, self.done, self.tally = walk, ledger, purse, done, tally
         self.desks = desks  # by role; roles may share one
         self.aside = aside
+        self.asking = asking  # False: what the ledger does not hold stays as it is
+        self.failures = {} if asking else {failure.key: failure for failure in ledger.failures}
         self.asking_aside: asyncio.Task[None] | None = None
         self.order = count()
         self.open: dict[int, Open] = {}
@@ -275,14 +279,22 @@ class Engine:
 
     async def attempt(self, desk: Desk, call: Call) -> None:
         prompt = call.prompt
-        stop = await self.allowed(prompt)
-        held = await self.written(Lookup(prompt.key) if stop else intent(prompt))
+        stop = await self.allowed(prompt) if self.asking else None
+        held = await self.written(Lookup(prompt.key) if stop or not self.asking else intent(prompt))
         if held is not None:
-            if stop is None:
+            if stop is None and self.asking:
                 self.purse.unused(prompt)
                 self.settled()
             self.tally.reused += 1
             self.answered(prompt.key, held)
+            self.bell.set()  # for what is ready now
+            return
+        if not self.asking:
+            self.tally.failed["not asked"] += 1
+            self.unanswered(
+                prompt.key, self.failures.get(prompt.key, Failure(prompt.key, "was not asked", "not asked"))
+            )
+            self.bell.set()
             return
         if stop is not None:
             self.stopping = stop
@@ -299,13 +311,15 @@ class Engine:
             self.settled()
             self.give_up(call, Failure(prompt.key, str(error), "refused", sent=error.sent))
             self.hopeless(error)
-        except TeacherError:
-            self.purse.unused(prompt)
+        except IlkError as error:  # which ends the run
+            if error.sent:
+                self.purse.end(prompt, desk.price, 0, 0)
+                kind = "gone" if isinstance(error, TeacherError) else "input"
+                self.journal.enter(Failure(prompt.key, str(error), kind), nothing)
+            else:
+                self.purse.unused(prompt)
+                self.journal.enter(Unsent(prompt.key), nothing)
             self.settled()
-            self.journal.enter(Unsent(prompt.key), nothing)
-            raise
-        except IlkError as error:
-            self.journal.enter(Failure(prompt.key, str(error), "input"), nothing)
             raise
         else:
             self.purse.end(prompt, desk.price, completion.prompt_tokens or 0, completion.completion_tokens or 0)

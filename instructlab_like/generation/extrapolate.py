@@ -58,7 +58,7 @@ def estimate(strata: Sequence[Stratum], weights: Amounts) -> Estimate:
         variance += stratum.left**2 * found.of_mean + stratum.left * found.of_one
         freedom += len(stratum.seen) - 1
     half = quantile(max(1, freedom)) * sqrt(variance)
-    high = middle * exp(half / middle) if 0 < half < middle else middle + half
+    high = middle * exp(half / middle) if 0 < half < middle else max(middle + half, half * exp(1))
     return Estimate(value, min(value, middle - half), max(value, high))
 
 

@@ -126,7 +126,8 @@ class Costing:
         )
 
     def lines(self, parts: Sequence[Part]) -> Iterator[Line]:
-        for name, shape in self.reckoner.shapes.items():
+        for name in (flow.name for flow in self.reckoner.walk.flows if flow.name in self.reckoner.shapes):
+            shape = self.reckoner.shapes[name]
             members = [part for part in parts if part.flow.name == name]
             for number in shape.asking if members else ():
                 line = Line(shape.flow, number, Sum(), Sum(), Sum())

@@ -1,96 +1,441 @@
-"""A sample's whole story, from the files of its run: where it comes from, what was asked, what every filter said."""
+"""A sample's or a call's whole story, from the files of its run: where it is from, what was asked, what was decided.
+
+It is told from the rows as they were written, found by index, in less time than pydantic takes to be imported (for
+which its records have no slots, either: they would cost more than the search).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
-from instructlab_like.console import say
-from instructlab_like.errors import InputError
-from instructlab_like.generation.ledger import Ledger
-from instructlab_like.records import AskTask, LeafOrigin, Sample, Verdict
-from instructlab_like.stages import manifest
-from instructlab_like.stages.plans import read_plan
-from instructlab_like.workspace import Run, read_records
+import orjson
+import yaml
 
-SHOWN = 20  # ids named when a beginning fits several
+from instructlab_like.console import say, working
+from instructlab_like.errors import InputError, position
+from instructlab_like.generation.books import Books, Call, InUseError
+from instructlab_like.index import cut
+from instructlab_like.printable import escaped
+from instructlab_like.stages.lookup import (
+    CALL_KEY,
+    Lookup,
+    PreferenceRow,
+    SampleRow,
+    TurnRow,
+    VerdictRow,
+    leaf_of,
+)
+from instructlab_like.workspace import Run, find
+
+FORMAT = 1  # of the JSON form; rises when a field changes its meaning or goes
+SHOWN = 20  # ids named when a beginning fits several, and samples that came of one call
+QNA = "qna.yaml"
 
 
-def why(run: Run, subject: str) -> None:
-    """Print the story of the sample or unparsed answer whose id begins with `subject`.
+@dataclass(frozen=True)
+class LeafPlace:
+    """Where a leaf comes from, as run.yaml has it; of a leaf that it does not name, only path and blob are known."""
 
-    Raises InputError when the run has none, or more than one.
+    path: str
+    blob: str | None
+    commit: str | None = None
+    author: str | None = None
+    dirty: bool | None = None
+
+
+@dataclass(frozen=True)
+class SeedPlace:
+    """The seed example that a prompt showed, the first of them where it showed several."""
+
+    number: int
+    file: str
+    line: int | None  # None if the file is not what it was
+
+
+@dataclass(frozen=True)
+class ChunkPlace:
+    id: str
+    repo: str
+    commit: str
+    document: str
+    blob: str
+    start: int  # byte offset
+    end: int
+    headings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A turn on the way to a sample, with what the ledger holds of its call; None while a run is using it."""
+
+    turn: TurnRow
+    call: Call | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """On which side of the dataset a sample is, or why on none."""
+
+    split: Literal["train", "test"] | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A sample that this one descends from."""
+
+    id: str
+    question: str | None
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """For what a call was made."""
+
+    leaf: str
+    flow: str | None
+    step: str | None
+    role: str | None
+    template: str | None
+
+
+@dataclass(frozen=True)
+class SampleStory:
+    sample: SampleRow
+    leaf: LeafPlace
+    seed: SeedPlace | None
+    chunk: ChunkPlace | None
+    turns: tuple[Told, ...]
+    verdicts: tuple[VerdictRow, ...]
+    dataset: Side
+    parents: tuple[Relative, ...]
+    preference: PreferenceRow | None
+    notes: tuple[str, ...] = ()
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class CallStory:
+    id: str
+    call: Call | None  # None if it was planned and has not been made, or while a run is using the ledger
+    asked: tuple[Asked, ...]
+    verdicts: tuple[VerdictRow, ...]  # on the call, and on samples for which it was the reason
+    samples: tuple[str, ...]  # at most `SHOWN` of those to which its answer led
+    notes: tuple[str, ...] = ()
+    format: int = FORMAT
+
+
+def why(run: Run, subject: str, *, form: Literal["text", "json"] = "text") -> None:
+    """Print the story of the sample or the call whose id begins with `subject`.
+
+    Raises InputError when the run has none, or more than one, or was written by another version.
     """
-    samples = [sample for sample in read_records(run.samples, Sample) if sample.id.startswith(subject)]
-    verdicts = [verdict for verdict in read_records(run.verdicts, Verdict) if verdict.subject.startswith(subject)]
-    found = sorted({sample.id for sample in samples} | {verdict.subject for verdict in verdicts})
-    if not found:
-        raise InputError(
-            f"nothing in this run has an id that begins with {subject!r}",
-            where=str(run.samples),
-            fix="ids stand in 2-samples.jsonl, 3-verdicts.jsonl and the report",
+    run.need_format()
+    if not run.manifest.is_file() and not run.samples.is_file():
+        raise InputError("there is no such run", where=str(run.folder), fix="make it first: ilk generate")
+    with ExitStack() as stack:
+        stack.enter_context(working("looking through the run"))
+        lookup = stack.enter_context(Lookup(run))
+        notes: list[str] = []
+        books = opened(run, stack, notes)
+        id = one(lookup, books, subject, run)
+        sample = lookup.sample(id)
+        story = sample_story(run, lookup, books, sample) if sample else call_story(lookup, books, id)
+    story = replace(story, notes=tuple(notes))
+    if form == "json":
+        say(orjson.dumps(story, option=orjson.OPT_INDENT_2).decode())
+        return
+    for line in told_sample(story) if isinstance(story, SampleStory) else told_call(story):
+        say(line)
+
+
+def opened(run: Run, stack: ExitStack, notes: list[str]) -> Books | None:
+    if not run.ledger.is_file():
+        return None
+    try:
+        return stack.enter_context(Books(run.ledger))
+    except InUseError:
+        notes.append("a run is using the ledger: prompts and answers are left out, and samples may be missing")
+        return None
+
+
+def one(lookup: Lookup, books: Books | None, subject: str, run: Run) -> str:
+    """The one id that begins with `subject`."""
+    where, subject = str(run.folder), subject.strip()
+    calls = books.keys(subject) if books and subject.isascii() else []
+    cuts = sorted({cut(key) for key in calls} | (lookup.cuts(subject) if subject.isascii() else set()))
+    found = {id for beginning in cuts[:SHOWN] for id in lookup.ids(max(beginning, subject, key=len))}
+    ids = sorted(found | {key for key in calls if cut(key) in cuts[:SHOWN]})
+    if len(ids) == 1:
+        return ids[0]
+    if not subject or not ids:
+        what = f"nothing in this run has an id that begins with {subject!r}" if subject else "no id was given"
+        raise InputError(what, where=where, fix="ids stand in 2-samples.jsonl, 3-verdicts.jsonl and the report")
+    many = len(cuts) > SHOWN
+    listed = ", ".join(ids[:SHOWN]) + (" …" if many else "")
+    what = f"{len(cuts) if many else len(ids)} ids begin with {subject!r}: {listed}"
+    raise InputError(what, where=where, fix="give more of it")
+
+
+# --- a sample ---------------------------------------------------------------------------------------------------
+
+
+def sample_story(run: Run, lookup: Lookup, books: Books | None, sample: SampleRow) -> SampleStory:
+    lineage = sample["lineage"]
+    turns = lineage["turns"]
+    told = run.manifest.read_text(encoding="utf-8", errors="replace") if run.manifest.is_file() else ""
+    verdicts = tuple(lookup.verdicts(sample["id"]))
+    first = turns[0]["call"] if turns else None
+    chunk = lookup.chunk(lineage["leaf"], lineage["chunk"], first) if lineage["chunk"] else None
+    return SampleStory(
+        sample=sample,
+        leaf=leaf_place(told, lineage["leaf"], lineage["leaf_blob"]),
+        seed=seed_place(told, lineage["leaf"], lineage["leaf_blob"], lineage["seed"]) if lineage["seed"] else None,
+        chunk=ChunkPlace(
+            id=lineage["chunk"],
+            repo=chunk["repo"],
+            commit=chunk["commit"],
+            document=chunk["document"],
+            blob=chunk["blob"],
+            start=chunk["start"],
+            end=chunk["end"],
+            headings=tuple(chunk["headings"]),
         )
-    if len(found) > 1:
-        listed = ", ".join(found[:SHOWN]) + (" …" if len(found) > SHOWN else "")
-        raise InputError(f"{len(found)} ids begin with {subject!r}: {listed}", where=str(run.samples), fix="give more")
-    origins = {origin.path: origin for origin in manifest.read(run).leaves}
-    for sample in samples:
-        tell(sample, origins.get(sample.lineage.leaf))
-    judge(verdicts)
-    show_call(run, samples, found[0])
+        if chunk and lineage["chunk"]
+        else None,
+        turns=tuple(Told(turn, books.call(turn["call"]) if books else None) for turn in turns),
+        verdicts=verdicts,
+        dataset=side(told, lookup, sample["id"], verdicts),
+        parents=tuple(relative(lookup, parent) for parent in lineage["parents"]),
+        preference=lookup.preference(sample["id"]),
+    )
 
 
-def tell(sample: Sample, origin: LeafOrigin | None) -> None:
-    lineage = sample.lineage
-    say(f"sample    {sample.id} ({sample.kind})")
-    say(f"question  {sample.question}")
-    say(f"answer    {sample.answer}")
-    if sample.evidence and sample.context:
-        start, end = sample.evidence
-        say(f"evidence  {sample.context[start:end]!r} (characters {start} to {end} of the chunk)")
-    say(f"leaf      {lineage.leaf} (blob {lineage.leaf_blob[:12]})")
-    if origin:
-        state = ", changed since" if origin.dirty else ""
-        say(f"          commit {(origin.commit or 'none')[:12]} by {origin.author or 'nobody'}{state}")
-    told = {
-        "seed": lineage.seed,
-        "chunk": lineage.chunk,
-        "template": lineage.template and f"{lineage.template} (blob {(lineage.template_blob or '')[:12]})",
-        "params": lineage.params,
-        "parents": ", ".join(lineage.parents),
-    }
-    for name, value in told.items():
-        if value:
-            say(f"{name:<9} {value}")
-    say(f"made by   {lineage.method}: {lineage.model}, draw {lineage.draw}")
+def relative(lookup: Lookup, id: str) -> Relative:
+    sample = lookup.sample(id)
+    return Relative(id, sample["question"], sample["answer"]) if sample else Relative(id, None, None)
 
 
-def judge(verdicts: Sequence[Verdict]) -> None:
-    for verdict in verdicts:
-        score = "" if verdict.score is None else f" score {verdict.score:.3f}"
-        limit = "" if verdict.threshold is None else f" threshold {verdict.threshold:g}"
-        partner = f" by {verdict.partner}" if verdict.partner else ""
-        word = "kept" if verdict.keep else "REJECTED"
-        say(f"{word:<9} {verdict.filter}/{verdict.version}: {verdict.reason}{score}{limit}{partner}")
-    if verdicts and all(verdict.keep for verdict in verdicts):
-        say("          it is in the dataset, in train or test")
+def side(told: str, lookup: Lookup, sample: str, verdicts: Sequence[VerdictRow]) -> Side:
+    rejection = next((verdict for verdict in verdicts if not verdict["keep"]), None)
+    if rejection:
+        return Side(None, f"{rejection['filter']} rejected it")
+    if not re.search(r"^  generate: ", section(told, "inputs"), re.MULTILINE):
+        return Side(None, "the dataset is not finished: ilk generate goes on with it")
+    if lookup.tested(sample):
+        return Side("test", "set aside, with all that shares its question or its passage")
+    return Side("train", "every filter kept it, and it was not set aside for test")
 
 
-def show_call(run: Run, samples: Sequence[Sample], subject: str) -> None:
-    """The prompt and the answer behind a teacher's sample, or behind an answer that could not be parsed."""
-    if samples and samples[0].lineage.method != "teacher":
-        return
-    for task in read_plan(run):
-        if not isinstance(task, AskTask) or not asked_by(task, samples, subject):
+def section(told: str, name: str) -> str:
+    """The text of one top-level key of run.yaml: all of it would be long to read for a tree of thousands of leaves."""
+    found = re.search(rf"^{name}:.*\n(?:[ -].*\n|\n)*", told, re.MULTILINE)
+    return found[0] if found else ""
+
+
+def leaf_place(told: str, path: str, blob: str) -> LeafPlace:
+    for entry in re.split(r"^- ", section(told, "leaves"), flags=re.MULTILINE)[1:]:
+        if path not in entry:
             continue
-        with Ledger(run.ledger) as ledger:
-            completion = ledger.committed(task.prompt.key)
-        say(f"call      {task.prompt.key}")
-        for message in task.prompt.messages:
-            say(f"--- {message.role}\n{message.content}")
-        if completion is not None:
-            say(f"--- answer ({completion.finish_reason})\n{completion.text}")
+        try:
+            (origin,) = yaml.load(f"- {entry}", Loader=yaml.CSafeLoader)
+            if origin["path"] == path and origin["blob"] == blob:
+                return LeafPlace(path, blob, origin["commit"], origin["author"], origin["dirty"])
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            continue
+    return LeafPlace(path, blob)
+
+
+def seed_place(told: str, leaf: str, blob: str, number: int) -> SeedPlace:
+    taxonomy = "taxonomy"
+    try:
+        recipe = yaml.load(section(told, "generate"), Loader=yaml.CSafeLoader)
+        taxonomy = str(recipe["generate"]["taxonomy"])
+    except (yaml.YAMLError, KeyError, TypeError):
+        pass
+    file = find(taxonomy) / leaf / QNA
+    return SeedPlace(number, str(file), seed_line(file, blob, number))
+
+
+def seed_line(file: Path, blob: str, number: int) -> int | None:
+    """The line of a seed example in a file that is still the one with this Git blob id."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() != blob:
+        return None
+    try:
+        root = yaml.compose(data, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return None
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "seed_examples" and isinstance(value, yaml.SequenceNode) and number <= len(value.value):
+            return int(value.value[number - 1].start_mark.line) + 1
+    return None
+
+
+# --- a call -----------------------------------------------------------------------------------------------------
+
+
+def call_story(lookup: Lookup, books: Books | None, key: str) -> CallStory:
+    made = lookup.made_of(key, most=SHOWN)
+    return CallStory(
+        id=key,
+        call=books.call(key) if books else None,
+        asked=tuple(dict.fromkeys(askers(lookup, made, key))),
+        verdicts=(*lookup.verdicts(key), *lookup.verdicts_for(key, most=SHOWN)),
+        samples=tuple(sample["id"] for sample in made),
+    )
+
+
+def askers(lookup: Lookup, made: Sequence[SampleRow], key: str) -> Iterator[Asked]:
+    """Who asked: tasks that begin with the call, samples that it led to; else only leaves are known, by verdicts."""
+    known = False
+    for task in lookup.tasks(key):
+        known = True
+        template = task["prompt"]["lineage"]["template"]
+        yield Asked(leaf_of(task), task["flow"], task["step"], task["role"], template)
+    for sample in made:
+        lineage = sample["lineage"]
+        for turn in lineage["turns"]:
+            if turn["call"] == key:
+                known = True
+                yield Asked(lineage["leaf"], lineage["flow"], turn["step"], turn["role"], turn["template"])
+    if not known:
+        for verdict in (*lookup.verdicts(key), *lookup.verdicts_for(key, most=SHOWN)):
+            flow, _, step = verdict["filter"].partition("/")
+            yield Asked(verdict["leaf"], flow if step else None, step or None, None, None)
+
+
+# --- as text ----------------------------------------------------------------------------------------------------
+
+
+def told_sample(story: SampleStory) -> Iterator[str]:
+    sample, lineage = story.sample, story.sample["lineage"]
+    yield line("sample", f"{sample['id']} ({sample['kind']})")
+    yield line("question", sample["question"])
+    yield line("answer", sample["answer"])
+    if sample["evidence"] and sample["context"]:
+        start, end = sample["evidence"]
+        text = sample["context"][start:end]
+        yield line("evidence", f"{text!r} (characters {start} to {end} of the chunk)")
+    elif sample["context"] and sample["kind"] == "grounded":
+        yield line("context", sample["context"])
+    yield line("leaf", f"{lineage['leaf']} (blob {lineage['leaf_blob'][:12]})")
+    if story.leaf.dirty is not None:
+        state = ", changed since" if story.leaf.dirty else ""
+        yield line("", f"commit {(story.leaf.commit or 'none')[:12]} by {story.leaf.author or 'nobody'}{state}")
+    if story.seed:
+        changed = "" if story.seed.line else ", which has changed since"
+        yield line("seed", f"{position(story.seed.file, story.seed.line)} (example {story.seed.number}{changed})")
+    yield from told_chunk(story)
+    for name, value in facts(story):
+        yield line(name, value)
+    for number, told in enumerate(story.turns, start=1):
+        yield from told_turn(number, told)
+    yield from told_verdicts(story.verdicts)
+    yield line("dataset", f"{story.dataset.split or 'not in it'}: {story.dataset.reason}")
+    for note in story.notes:
+        yield line("note", note)
+
+
+def told_chunk(story: SampleStory) -> Iterator[str]:
+    chunk = story.chunk
+    if chunk is None:
+        if story.sample["lineage"]["chunk"]:
+            yield line("chunk", story.sample["lineage"]["chunk"])
         return
+    yield line("chunk", f"{chunk.document}, bytes {chunk.start} to {chunk.end} of blob {chunk.blob[:12]}")
+    yield line("", f"in {chunk.repo} at {chunk.commit}")
+    if chunk.headings:
+        yield line("", f"under {' › '.join(chunk.headings)}")
 
 
-def asked_by(task: AskTask, samples: Sequence[Sample], subject: str) -> bool:
-    return task.prompt.key == subject or any(task.prompt.lineage == sample.lineage for sample in samples)
+def facts(story: SampleStory) -> Iterator[tuple[str, str]]:
+    lineage = story.sample["lineage"]
+    if lineage["flow"]:
+        yield "flow", lineage["flow"] + (f" (blob {lineage['flow_blob'][:12]})" if lineage["flow_blob"] else "")
+    if lineage["params"]:
+        yield "params", orjson.dumps(lineage["params"]).decode()
+    yield "made by", f"{lineage['method']}: {lineage['model']}, draw {lineage['draw']}"
+    for parent in story.parents:
+        asked = "" if parent.question is None else f": {parent.question!r} → {parent.answer!r}"
+        yield "parent", f"{parent.id}{asked}"
+    if story.preference:
+        mine = story.preference["chosen"] == story.sample["id"]
+        other = story.preference["rejected" if mine else "chosen"]
+        high, low = story.preference["chosen_score"], story.preference["rejected_score"]
+        yield "pair", f"{'preferred to' if mine else 'less than'} {other}: {high:g} against {low:g}"
+
+
+def told_turn(number: int, told: Told) -> Iterator[str]:
+    turn = told.turn
+    yield line(f"turn {number}", f"{turn['step']}: {turn['role']} {turn['model']}, draw {turn['draw']}")
+    yield line("template", f"{turn['template']} (blob {turn['template_blob'][:12]})")
+    yield line("call", f"{turn['call']}, group {turn['position'] + 1} of its answer")
+    if told.call:
+        yield from told_exchange(told.call)
+
+
+def told_call(story: CallStory) -> Iterator[str]:
+    call = story.call
+    yield line("call", story.id)
+    for asked in story.asked:
+        yield line("leaf", asked.leaf)
+        if asked.flow:
+            role = f" ({asked.role}, template {asked.template})" if asked.role else ""
+            yield line("", f"{asked.flow}/{asked.step}{role}" if asked.step else asked.flow)
+    if call is None:
+        yield line("state", "not in the ledger: it has not been made")
+    else:
+        yield line("state", f"{call.state}, {call.model}")
+        if call.purpose != "flow":
+            yield line("purpose", call.purpose)
+        lost = f", {call.lost} of them under way when a run was stopped" if call.lost else ""
+        yield line("attempts", f"{call.attempts}{lost}")
+        yield line("tokens", f"{call.tokens_in} in, {call.tokens_out} out")
+        if call.error:
+            yield line("failed", f"{call.kind or 'refused'}: {call.error}")
+        yield from told_exchange(call)
+    yield from told_verdicts(story.verdicts, on=story.id)
+    for sample in story.samples:
+        yield line("gave", f"sample {sample}")
+    for note in story.notes:
+        yield line("note", note)
+
+
+def told_exchange(call: Call) -> Iterator[str]:
+    for message in call.messages:
+        yield f"--- {message['role']}"
+        yield text(message["content"])
+    if call.text is not None:
+        yield f"--- answer ({call.finish_reason})"
+        yield text(call.text)
+    yield "---"
+
+
+def told_verdicts(verdicts: Sequence[VerdictRow], *, on: str | None = None) -> Iterator[str]:
+    for verdict in verdicts:
+        score = "" if verdict["score"] is None else f" score {verdict['score']:.3f}"
+        limit = "" if verdict["threshold"] is None else f" threshold {verdict['threshold']:g}"
+        partner = f" by {verdict['partner']}" if verdict["partner"] else ""
+        other = f" sample {verdict['subject']}:" if on and len(verdict["subject"]) < CALL_KEY else ""
+        told = f"{verdict['filter']}/{verdict['version']}:{other} {verdict['reason']}{score}{limit}{partner}"
+        yield line("kept" if verdict["keep"] else "REJECTED", told)
+
+
+def line(name: str, told: str) -> str:
+    return f"{name:<9} {text(told)}"
+
+
+def text(told: str) -> str:
+    """Lines that cannot act on a terminal."""
+    return "\n".join(map(escaped, told.split("\n")))

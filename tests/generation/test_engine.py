@@ -138,6 +138,14 @@ def test_a_second_run_asks_nothing_and_comes_to_the_same(tmp_path: Path) -> None
     assert second.tally.reused == 18
 
 
+def test_a_walk_goes_on_to_its_end_when_the_ledger_holds_the_last_answers_too(tmp_path: Path) -> None:
+    leaves = [skill(1)]
+    first = Ran(tmp_path, Scripted(), leaves=leaves, flow=JUDGED)
+    second = Ran(tmp_path, teacher := Scripted(capacity=1), leaves=leaves, flow=JUDGED)
+    assert not teacher.asked
+    assert second.samples == first.samples
+
+
 @pytest.mark.parametrize("capacity", [1, 8, 64])
 def test_the_outcome_does_not_depend_on_how_many_are_asked_at_once(tmp_path: Path, capacity: int) -> None:
     ran = Ran(tmp_path / "this", teacher := Scripted(capacity=capacity))
