@@ -28,6 +28,7 @@ class IlkError(Exception):
     """`what` happened, `where` (file:line:column, field, endpoint), and `fix`: what to do about it."""
 
     code = 70
+    sent = False  # of errors while asking a teacher: whether a request reached it, and so stands in its log
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -87,7 +88,7 @@ class StoppedError(IlkError):
 
 
 class TeacherError(StoppedError):
-    sent = False  # whether a request reached the teacher, and so stands in its log
+    pass
 
 
 class RefusedError(TeacherError):

@@ -53,6 +53,7 @@ PROXY_FIX = "give them in HTTP_PROXY or HTTPS_PROXY: http://user:password@host:p
 FINISHED = ("stop", "length", "content_filter", "tool_calls")
 
 Found = TypeVar("Found")
+Ended = TypeVar("Ended", bound=IlkError)
 
 
 class HttpTeacher:
@@ -256,16 +257,16 @@ class HttpTeacher:
             return PassingError(said, kind=kind, wait=endpoints.opens_in() if wait else None, where=where)
         if status in (401, 403):
             told = f"${self.recipe.key_env}" if self.recipe.key_env else "a key (teacher.key_env names its variable)"
-            return InputError(f"does not let us in ({said})", where=where, fix=f"put a valid key into {told}")
+            return sent(InputError(f"does not let us in ({said})", where=where, fix=f"put a valid key into {told}"))
         if status in (404, 405):
             fix = "teacher.url ends in /v1 as a rule, and teacher.model is a name that the server lists under /models"
-            return InputError(f"knows no model {self.recipe.model!r} at this URL ({said})", where=where, fix=fix)
+            return sent(InputError(f"knows no model {self.recipe.model!r} at this URL ({said})", where=where, fix=fix))
         if status == 407:
-            return InputError(PROXY_SHUT, where=where, fix=PROXY_FIX)
+            return sent(InputError(PROXY_SHUT, where=where, fix=PROXY_FIX))
         if status < 300:
             return PassingError(f"what it sent is no chat completion ({said})", kind="malformed", where=where)
         if status < 400:
-            return InputError(f"sends us elsewhere ({said})", where=where, fix="give the final URL")
+            return sent(InputError(f"sends us elsewhere ({said})", where=where, fix="give the final URL"))
         return RefusedError(f"refuses the request ({said})", where=where, fix="correct what the server names")
 
     def shown(self, words: str) -> str:
@@ -416,7 +417,7 @@ class HttpTeacher:
                 await record(call.failed("refused", error.what))
                 return Outcome(None, error.what)
             except IlkError as error:
-                await record(call.failed("told_wrong", error.what))
+                await record(call.failed("refused" if error.sent else "unsent", error.what))
                 raise
             else:
                 if reply is not None:
@@ -426,7 +427,7 @@ class HttpTeacher:
         return Outcome(None, said, lasting=False)
 
 
-def sent(error: TeacherError) -> TeacherError:
+def sent(error: Ended) -> Ended:
     """The error of a request that stands in the server's log."""
     error.sent = True
     return error

@@ -70,6 +70,26 @@ def test_the_least_loaded_endpoint_is_first() -> None:
     assert [taken(endpoints).endpoint for _ in range(4)] == [second, second, second, first]
 
 
+def test_one_request_at_a_time_goes_to_all_endpoints_in_turn() -> None:
+    endpoints, members, _ = pool(3)
+    for _ in range(30):
+        endpoints.answered(taken(endpoints))
+    assert [member.sent for member in members] == [10, 10, 10]
+
+
+def test_an_endpoint_that_comes_back_is_asked_more_by_and_by() -> None:
+    endpoints, _, clock = pool(most=16)
+    endpoints.unreachable(taken(endpoints), "refused")
+    clock.move(0.5)
+    rounds = []
+    for _ in range(6):
+        slots = drained(endpoints)
+        rounds.append(len(slots))
+        for slot in slots:
+            endpoints.answered(slot)
+    assert rounds == [1, 2, 4, 8, 16, 16]
+
+
 def test_an_endpoint_that_takes_less_at_once_gets_less() -> None:
     endpoints, (first, second), clock = pool(2, most=8)
     for _ in range(3):
@@ -163,11 +183,11 @@ def test_a_pause_that_outlives_the_trials_wakes_who_waits() -> None:
         endpoints.unreachable(late, "refused")
         for _ in range(3):
             endpoints.tried(Slot(only))  # the next trial is four seconds away
-        endpoints.pause(only, 2.0)
+        endpoints.pause(only, 2.5)
         waiter = asyncio.create_task(endpoints.take())
         await asyncio.sleep(0)
         endpoints.answered(early)
-        clock.move(1.9)
+        clock.move(2.4)
         await asyncio.sleep(0)
         assert not waiter.done()
         clock.move(0.2)
