@@ -14,6 +14,10 @@ TEACHER ?=
 TEACHER_MODEL ?=
 MODEL ?=
 RECIPE ?=
+# FLOW: one or more flows, by name or path. BUDGET: such as 500calls or 5.00. DRY=1: send nothing, say what it would take.
+FLOW ?=
+BUDGET ?=
+DRY ?=
 # YES=1 agrees to redo a run whose recipe changed.
 YES ?=
 
@@ -22,6 +26,7 @@ ILK := $(BIN)/ilk
 READY := $(VENV)/.ready
 RECIPE_OPTION := $(if $(RECIPE),--recipe "$(RECIPE)")
 YES_OPTION := $(if $(YES),--yes)
+FLOW_OPTIONS := $(foreach flow,$(FLOW),--flow "$(flow)") $(foreach limit,$(BUDGET),--budget "$(limit)") $(if $(DRY),--dry-run)
 TEACHER_OPTIONS := $(if $(TEACHER),--teacher "$(TEACHER)") $(if $(TEACHER_MODEL),--teacher-model "$(TEACHER_MODEL)")
 
 .DEFAULT_GOAL := help
@@ -50,7 +55,7 @@ check: $(READY)  ## validate the leaves of the taxonomy
 	$(ILK) check "$(TAXONOMY)"
 
 generate: $(READY)  ## plan, ask, parse, filter, write the dataset of run $(RUN)
-	$(ILK) generate --run "$(RUN)" --taxonomy "$(TAXONOMY)" $(RECIPE_OPTION) $(TEACHER_OPTIONS) $(YES_OPTION)
+	$(ILK) generate --run "$(RUN)" --taxonomy "$(TAXONOMY)" $(RECIPE_OPTION) $(TEACHER_OPTIONS) $(FLOW_OPTIONS) $(YES_OPTION)
 
 train: $(READY)  ## LoRA on the run's dataset
 	$(ILK) train --run "$(RUN)" $(if $(MODEL),--model "$(MODEL)") $(RECIPE_OPTION) $(YES_OPTION)

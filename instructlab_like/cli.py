@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -21,6 +22,8 @@ import typer
 from instructlab_like import __version__
 from instructlab_like.errors import IlkError, InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 app = typer.Typer(
     help="From a Git tree of skill and knowledge leaves to a fine-tuned model, measured leaf by leaf.",
     no_args_is_help=True,
@@ -29,6 +32,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+runs_app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(runs_app, name="runs")
 
 RunName = Annotated[str, typer.Option("--run", help="name of the run: the folder runs/NAME, or a path")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="YAML file with sections generate, train, evaluate")]
@@ -41,13 +47,21 @@ DocumentHost = Annotated[
     list[str] | None,
     typer.Option("--document-host", help="fetch documents from this host, too; may be given again"),
 ]
-Methods = Annotated[str | None, typer.Option("--methods", help="of teacher, rules, simulation; with commas")]
+FlowName = Annotated[
+    list[str] | None,
+    typer.Option("--flow", help="how samples are made: a shipped flow, or the path of your own; may be given again"),
+]
 TeacherPlace = Annotated[
     str | None, typer.Option("--teacher", help="URL of an OpenAI-compatible endpoint, up to /v1, or a model folder")
 ]
 TeacherModel = Annotated[str | None, typer.Option("--teacher-model", help="the model's name at the endpoint")]
+PriceIn = Annotated[
+    float | None, typer.Option("--price-in", min=0, help="of a million tokens to the teacher, in any currency")
+]
+PriceOut = Annotated[float | None, typer.Option("--price-out", min=0, help="of a million tokens from it")]
 KeyEnv = Annotated[str | None, typer.Option("--key-env", help="environment variable that holds the API key")]
 Folder = Annotated[str | None, typer.Option("--taxonomy", help="the tree of leaves")]
+TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="for people or for programs")]
 Base = Annotated[
     str | None,
     typer.Option("--base", help="compare with where the working tree left this Git ref; default: origin/HEAD, or main"),
@@ -155,16 +169,14 @@ def preview(
     run: RunName = "default",
     recipe: RecipeFile = None,
     taxonomy: Folder = None,
-    methods: Methods = None,
+    flow: FlowName = None,
     teacher: TeacherPlace = None,
     teacher_model: TeacherModel = None,
     key_env: KeyEnv = None,
     mirror: Mirror = None,
     document_host: DocumentHost = None,
-    price_in: Annotated[
-        float | None, typer.Option("--price-in", min=0, help="of a million tokens to the teacher, in any currency")
-    ] = None,
-    price_out: Annotated[float | None, typer.Option("--price-out", min=0, help="of a million tokens from it")] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     form: Annotated[
         Literal["text", "json", "markdown"], typer.Option("--format", help="markdown: a comment for a pull request")
     ] = "text",
@@ -174,18 +186,16 @@ def preview(
 
     Without a teacher nothing is asked. Answers of a teacher are kept in the run, and generate finds them there.
     """
-    from instructlab_like.preview.estimate import Prices
     from instructlab_like.recipe import GenerateRecipe, load
     from instructlab_like.stages.preview import Wish
     from instructlab_like.stages.preview import preview as stage
     from instructlab_like.workspace import run_folder
 
-    if (price_in is None) != (price_out is None):
-        raise InputError("one price is missing", where="--price-in, --price-out", fix="give both, for a million tokens")
-    prices = None if price_in is None or price_out is None else Prices(price_in, price_out)
-    wish = Wish(paths=tuple(map(str, paths or ())), base=base, samples=samples, prices=prices)
+    wish = Wish(
+        paths=tuple(map(str, paths or ())), base=base, samples=samples, price=price_options(price_in, price_out)
+    )
     told = teacher_options(recipe, teacher, teacher_model, key_env)
-    chosen, overrides = generate_options(recipe, taxonomy, methods, told, mirror, document_host)
+    chosen, overrides = generate_options(recipe, taxonomy, flow, told, mirror, document_host)
     stage(run_folder(run), load(GenerateRecipe, chosen, overrides), wish, form=form, output=output)
 
 
@@ -195,29 +205,82 @@ def generate(
     recipe: RecipeFile = None,
     taxonomy: Folder = None,
     leaf: Annotated[list[str] | None, typer.Option("--leaf", help="only this leaf; may be given again")] = None,
-    methods: Methods = None,
+    flow: FlowName = None,
     teacher: TeacherPlace = None,
     teacher_model: TeacherModel = None,
     key_env: KeyEnv = None,
     mirror: Mirror = None,
     document_host: DocumentHost = None,
+    changed: Annotated[bool, typer.Option("--changed", help="only leaves that differ from the base")] = False,
+    base: Base = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="send nothing: write the prompts, and say what asking them will take")
+    ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="ask 1 % of the prompts, and say with intervals what all will take")
+    ] = False,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--budget", help="stop before more: 500calls, 200000tokens or 5.00; may be given again"),
+    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="of what --dry-run and --probe say")
+    ] = "text",
     yes: Agreed = False,
 ) -> None:
     """Plan, ask, parse, filter, and write the dataset. Run again after a stop: nothing is asked twice."""
     from instructlab_like.recipe import GenerateRecipe, load
+    from instructlab_like.stages.asking import priced
     from instructlab_like.stages.generate import generate as stage
     from instructlab_like.workspace import run_folder
 
+    if form == "json" and not (dry_run or probe):
+        raise InputError("belongs to --dry-run and --probe", where="--format json", fix="add one of them")
+    if base is not None and not changed:
+        raise InputError("belongs to --changed", where="--base", fix="add --changed")
     told = teacher_options(recipe, teacher, teacher_model, key_env)
-    chosen, overrides = generate_options(recipe, taxonomy, methods, told, mirror, document_host)
-    overrides["leaves"] = tuple(leaf) if leaf else None
-    stage(run_folder(run), load(GenerateRecipe, chosen, overrides), agreed=yes)
+    chosen, overrides = generate_options(recipe, taxonomy, flow, told, mirror, document_host)
+    overrides |= {"leaves": tuple(leaf) if leaf else None, "budget": budget_options(recipe, budget)}
+    made, price = load(GenerateRecipe, chosen, overrides), price_options(price_in, price_out)
+    if changed:
+        from instructlab_like.stages.scope import changed_leaves
+
+        made = made.model_copy(update={"leaves": changed_leaves(made.taxonomy, base, made.leaves)})
+        if not made.leaves:
+            return
+    if dry_run or probe:
+        from instructlab_like.stages.quote import quote
+
+        quote(run_folder(run), made, probe=probe and not dry_run, price=price, form=form)
+    else:
+        stage(run_folder(run), priced(made, price), agreed=yes)
+
+
+def price_options(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise InputError("one price is missing", where="--price-in, --price-out", fix="give both, for a million tokens")
+    return price_in, price_out
+
+
+def budget_options(recipe: Path | None, budget: list[str] | None) -> dict[str, object] | None:
+    """The `budget` section that the options describe, on top of the recipe file's."""
+    from instructlab_like.generation.purse import read_budget
+    from instructlab_like.recipe import read_section
+
+    if not budget:
+        return None
+    given = read_section(recipe, "generate").get("budget") if recipe else None
+    return (dict(given) if isinstance(given, dict) else {}) | read_budget(budget)
 
 
 def generate_options(
     recipe: Path | None,
     taxonomy: str | None,
-    methods: str | None,
+    flow: list[str] | None,
     teacher: dict[str, object] | None,
     mirror: list[str] | None,
     document_host: list[str] | None,
@@ -225,13 +288,13 @@ def generate_options(
     """The recipe file in force, and what the options say on top of it."""
     overrides: dict[str, object] = {
         "taxonomy": taxonomy,
-        "methods": tuple(name.strip() for name in methods.split(",")) if methods else None,
+        "flows": tuple(flow) if flow else None,
         "mirrors": mirrors(mirror) if mirror else None,
         "document_hosts": tuple(document_host) if document_host else None,
         "teacher": teacher,
     }
-    if teacher and not methods and recipe is None:
-        overrides["methods"] = ("teacher", "simulation")
+    if teacher and not flow and recipe is None:
+        overrides["flows"] = ("knowledge", "freeform", "grounded", "simulation")
     return recipe or (None if teacher else tiny_base()), overrides
 
 
@@ -320,15 +383,92 @@ def report(run: RunName = "default") -> None:
 
 
 @app.command()
-def why(
-    subject: Annotated[str, typer.Argument(help="a sample's id, or its beginning")],
+def export(
+    folder: Annotated[Path, typer.Argument(help="a new folder, or that of an earlier export")],
+    target: Annotated[str, typer.Option("--for", help="whose files: instructlab, or hf for Parquet with a card")],
     run: RunName = "default",
+    taxonomy: Annotated[str | None, typer.Option("--taxonomy", help="the run's tree, if it has moved")] = None,
+    suffix: Annotated[str | None, typer.Option("--suffix", help="instructlab: in every name; default: gen")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="instructlab: system prompt of all rows")] = None,
+    absolute_paths: Annotated[
+        bool | None,
+        typer.Option("--absolute-paths", help="instructlab: multiple-choice tasks that load from any folder"),
+    ] = None,
 ) -> None:
-    """Tell a sample's whole story: leaf, chunk, template, model, and every verdict."""
+    """Write a finished run's dataset in the files of another program."""
+    from instructlab_like.stages.export import export as stage
+    from instructlab_like.workspace import run_folder
+
+    told = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths}
+    options = {name: value for name, value in told.items() if value is not None}
+    stage(run_folder(run), target, folder, options, taxonomy=taxonomy)
+
+
+@app.command()
+def why(
+    subject: Annotated[str, typer.Argument(help="the id of a sample or the key of a call, or its beginning")],
+    run: RunName = "default",
+    form: TextOrJson = "text",
+) -> None:
+    """Tell a sample's whole story: leaf, seed, chunk, every turn with prompt and answer, every verdict. Or a call's."""
     from instructlab_like.stages.why import why as stage
     from instructlab_like.workspace import run_folder
 
-    stage(run_folder(run), subject)
+    stage(run_folder(run), subject, form=form)
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(context: typer.Context, form: TextOrJson = "text") -> None:
+    """List the runs with what they hold, cost and lack; forget a leaf, merge runs, clean up."""
+    if context.invoked_subcommand is None:
+        from instructlab_like.stages.runs import show
+
+        show(form=form)
+
+
+@runs_app.command(name="forget")
+def runs_forget(
+    leaf: Annotated[str, typer.Argument(help="path of the leaf, or of a folder of leaves")],
+    run: RunName = "default",
+    keep_unused: Annotated[
+        bool, typer.Option("--keep-unused", help="keep calls that no leaf needs now, though they may be of this leaf")
+    ] = False,
+) -> None:
+    """Remove all that a run holds of a leaf, answers of teachers included; the leaf stays excluded. Asks nothing."""
+    from instructlab_like.stages.forget import forget as stage
+    from instructlab_like.workspace import run_folder
+
+    stage(run_folder(run), leaf, keep_unused=keep_unused)
+
+
+@runs_app.command(name="merge")
+def runs_merge(
+    names: Annotated[list[str], typer.Argument(metavar="RUN RUN [RUN]…", help="runs of one recipe")],
+    into: Annotated[str, typer.Option("--into", help="name of the new run")],
+) -> None:
+    """Join the answers of several runs in a new one, and derive its dataset. Asks nothing."""
+    from instructlab_like.stages.merge import merge as stage
+    from instructlab_like.workspace import run_folder
+
+    stage([run_folder(name) for name in names], run_folder(into))
+
+
+@runs_app.command(name="clean")
+def runs_clean(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]…", help="delete from these; without one, say what may go")
+    ] = None,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="also the checkpoints of phases, where the adapter is whole")
+    ] = False,
+    calls: Annotated[bool, typer.Option("--calls", help="also calls to teachers that no leaf needs any more")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="delete without asking")] = False,
+) -> None:
+    """Say what may be deleted of runs, with sizes; delete leftovers and indexes from those that are named."""
+    from instructlab_like.stages.runs import clean
+    from instructlab_like.workspace import run_folder
+
+    clean([run_folder(name) for name in names or ()], checkpoints=checkpoints, calls=calls, agreed=yes)
 
 
 @app.command(name="all")
@@ -349,11 +489,19 @@ def whole(
 
 def again() -> str:
     """The command that continues what was interrupted."""
-    return " ".join(["ilk", *sys.argv[1:]])
+    return shlex.join(["ilk", *sys.argv[1:]])
 
 
-def terminated(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+class Ended:
+    """By which signal the user asked the command to end."""
+
+    signal = signal.SIGINT
+
+
+def terminated(_number: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C, which is the way in which what is under way is put in order."""
+    Ended.signal = signal.SIGTERM
+    signal.raise_signal(signal.SIGINT)
 
 
 def crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -372,12 +520,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, terminated)
     sys.excepthook = crash
     try:
-        app()
+        typer.main.get_command(app)(prog_name="ilk")  # calling `app` itself would replace the hook
     except IlkError as error:
         print(f"ilk: {error}", file=sys.stderr)
         sys.exit(error.code)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         print(
             f"ilk: the disk is full ({error.filename or 'while writing'})\n  → free space, then: {again()}",
@@ -385,9 +533,10 @@ def main() -> None:
         )
         sys.exit(3)
     except SystemExit as end:
-        if end.code in (130, 143):
-            print(f"\nilk: interrupted; to continue: {again()}", file=sys.stderr)
-        raise
+        if end.code != 128 + signal.SIGINT:
+            raise
+        print(f"\nilk: interrupted; to continue: {again()}", file=sys.stderr)
+        sys.exit(128 + Ended.signal)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from instructlab_like.errors import InputError, RecipeError, position
+from instructlab_like.errors import RecipeError, position
 from instructlab_like.filters import SampleFilter, build
-from instructlab_like.prompts import FOLDER, Template, load_template
+from instructlab_like.prompts import FOLDER, Template, load_templates
 from instructlab_like.recipe import FilterChoice
 from instructlab_like.records import Leaf, Record, Skill, blob_id
 from instructlab_like.workspace import find, shipped_root
@@ -211,16 +211,10 @@ def load_flow(name: str) -> Flow:
         raise RecipeError(f"cannot be read: {error.strerror}", where=str(path), fix="check its permissions") from error
     sheet = read(data, path)
     plan = sheet.plan()
-    templates: dict[str, Template] = {}
-    for number, step in enumerate(plan.steps):
-        if isinstance(step, AskStep):
-            try:
-                templates[step.name] = load_template(step.template, beside)
-            except InputError as error:
-                if error.where.startswith(str(path)):
-                    raise
-                error.where = f"{error.where} (asked for in {sheet.at('steps', number, 'template')})"
-                raise
+    asking = [(number, step) for number, step in enumerate(plan.steps) if isinstance(step, AskStep)]
+    places = {step.template: sheet.at("steps", number, "template") for number, step in reversed(asking)}
+    found = load_templates({step.template: places[step.template] for _, step in asking}, beside)
+    templates = {step.name: found[step.template] for _, step in asking}
     flow = Flow(name=path.stem, path=path, blob=blob_id(data), plan=plan, templates=templates)
     Check(flow, sheet).all()
     return flow

@@ -15,7 +15,8 @@ Documents and seed examples are variables, never templates, and the file is cut 
 whatever a document says, it stays inside the message that shows it.
 
 A template may be a contributor's: it has the same bounds as a simulation's, and is looked at and rendered in confined
-processes. Only a file that equals the shipped one of its name is rendered in this process: that comes with the code.
+processes. In this process are rendered: a file that equals the shipped one of its name, for that comes with the code;
+and a plain template, of which the confined process tells no more than a tree of few kinds of node.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal
@@ -31,12 +34,13 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from instructlab_like.answer_schema import Place, read_schema
+from instructlab_like.answer_schema import AnswerSchema, Place, read_schema
+from instructlab_like.confined.here import Here
 from instructlab_like.confined.lasting import Lasting
 from instructlab_like.confined.process import Confined
 from instructlab_like.confined.trusted import Trusted
-from instructlab_like.confined.wire import Bounds, Failure, Look
-from instructlab_like.errors import TemplateError, explain, position
+from instructlab_like.confined.wire import Bounds, Failure, Look, Part
+from instructlab_like.errors import InputError, TemplateError, explain, position
 from instructlab_like.records import Message, Record, Role, Sampling, blob_id
 from instructlab_like.workspace import shipped_root
 
@@ -102,7 +106,8 @@ class Template:
     roles: tuple[Role, ...]  # of the messages
     sources: tuple[str, ...]  # their Jinja, each on its lines of the file
     takes: tuple[frozenset[str], ...]  # the variables of each
-    trusted: Trusted | None  # where a shipped template is rendered; all others are confined
+    trusted: Trusted | None  # where a shipped template is rendered
+    plain: tuple[tuple[Part, ...], ...] | None  # the trees of a plain one's messages; all others are confined
 
     @property
     def purpose(self) -> str:
@@ -134,12 +139,16 @@ class Template:
 class Renderer:
     """Fills in a template's variables, prompt after prompt, for as long as a run goes on. For one thread.
 
-    Open with `with`: a template that is not a shipped one is rendered in a process, started on first use.
+    Open with `with`: a template that is neither shipped nor plain is rendered in a process, started on first use.
     """
 
     def __init__(self, template: Template) -> None:
         self.template = template
-        self.lasting = None if template.trusted else Lasting(template.sources, BOUNDS, where=str(template.path))
+        self.lasting: Here | Lasting | None = None
+        if template.plain is not None:
+            self.lasting = Here(template.plain, BOUNDS, where=str(template.path))
+        elif not template.trusted:
+            self.lasting = Lasting(template.sources, BOUNDS, where=str(template.path))
         self.fixed: dict[int, Message] = {}  # messages without variables, once they are known
 
     def __enter__(self) -> Renderer:
@@ -148,7 +157,7 @@ class Renderer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.lasting:
+        if isinstance(self.lasting, Lasting):
             self.lasting.__exit__(kind, error, trace)
 
     def render(self, batch: Sequence[Variables]) -> list[tuple[Message, ...]]:
@@ -194,11 +203,75 @@ class Renderer:
         return TemplateError(f"cannot be rendered: {failure.what}", where=where, fix="correct this line")
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A template's file, cut into its messages; their Jinja is not parsed yet."""
+
+    name: str
+    path: Path
+    data: bytes
+    header: Header
+    schema: AnswerSchema | None
+    roles: tuple[Role, ...]
+    sources: tuple[str, ...]
+
+    def template(self, looks: Sequence[Look], trusted: Trusted | None = None) -> Template:
+        """The template, as it was looked at; raises TemplateError for a flaw."""
+        check_looks(looks, self.path)
+        plain = tuple(look.plain for look in looks if look.plain is not None)
+        return Template(
+            name=self.name,
+            path=self.path,
+            blob=blob_id(self.data),
+            header=self.header,
+            yields=self.header.yields or (self.schema.fields if self.schema else ()),
+            answer_schema=self.schema.text if self.schema else None,
+            roles=self.roles,
+            sources=self.sources,
+            takes=tuple(frozenset(look.names) for look in looks),
+            trusted=trusted,
+            plain=plain if len(plain) == len(looks) and not trusted else None,
+        )
+
+
 def load_template(name: str, beside: Path | None = None) -> Template:
     """The template `name` ("knowledge/pairs.j2"): of the folder `beside`, else the workspace's own, else the shipped.
 
     Raises TemplateError with file and line for a missing file, a bad header, and anything Jinja refuses.
     """
+    return load_templates({name: ""}, beside)[name]
+
+
+def load_templates(names: Mapping[str, str], beside: Path | None = None) -> dict[str, Template]:
+    """Templates by their names, each with the place that asks for it, which an error tells too.
+
+    All that are not shipped are looked at in one confined process.
+    """
+    drafts = []
+    for name, place in names.items():
+        with asked_for(place):
+            drafts.append(draft(name, beside))
+    looks = looks_at([one for one in drafts if not is_shipped(one)], names)
+    templates = {}
+    for one in drafts:
+        trusted = None if one.name in looks else Trusted(BOUNDS)
+        seen = [trusted.look(source) for source in one.sources] if trusted else looks[one.name]
+        with asked_for(names[one.name]):
+            templates[one.name] = one.template(seen, trusted)
+    return templates
+
+
+@contextmanager
+def asked_for(place: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        if place:
+            error.where = f"{error.where} (asked for in {place})"
+        raise
+
+
+def draft(name: str, beside: Path | None) -> Draft:
     path, data = read(name, beside)
     try:
         lines = NEWLINE.split(data.decode("utf-8"))
@@ -210,30 +283,35 @@ def load_template(name: str, beside: Path | None = None) -> Template:
         check_tags(header.yields, sheet, lines)
     schema = None if header.yields else read_schema(header.answer_schema, lambda place: sheet.at("schema", *place))
     roles, sources = sections(lines, sheet.end, path)
-    trusted = Trusted(BOUNDS) if is_shipped(name, data) else None
-    if trusted:
-        looks = [trusted.look(source) for source in sources]
-    else:
-        with Confined(sources, BOUNDS, where=str(path)) as confined:
-            looks = [*confined.looks]
-    check_looks(looks, path)
-    return Template(
-        name=name,
-        path=path,
-        blob=blob_id(data),
-        header=header,
-        yields=header.yields or (schema.fields if schema else ()),
-        answer_schema=schema.text if schema else None,
-        roles=roles,
-        sources=sources,
-        takes=tuple(frozenset(look.names) for look in looks),
-        trusted=trusted,
-    )
+    return Draft(name, path, data, header, schema, roles, sources)
 
 
-def is_shipped(name: str, data: bytes) -> bool:
-    path = shipped_root() / FOLDER / name
-    return path.is_file() and path.read_bytes() == data
+def looks_at(drafts: Sequence[Draft], names: Mapping[str, str]) -> dict[str, Sequence[Look]]:
+    """What a confined process sees of the templates; of all at once, unless they take more than it has."""
+    if not drafts:
+        return {}
+    try:
+        return looks_together(drafts)
+    except TemplateError:
+        if len(drafts) == 1:
+            with asked_for(names[drafts[0].name]):
+                raise
+    found: dict[str, Sequence[Look]] = {}
+    for one in drafts:  # that each has a process of its own tells which of them is at fault
+        found |= looks_at([one], names)
+    return found
+
+
+def looks_together(drafts: Sequence[Draft]) -> dict[str, Sequence[Look]]:
+    sources = [source for draft in drafts for source in draft.sources]
+    with Confined(sources, BOUNDS, where=str(drafts[0].path)) as confined:
+        looks = iter(confined.looks)
+    return {draft.name: tuple(islice(looks, len(draft.sources))) for draft in drafts}
+
+
+def is_shipped(draft: Draft) -> bool:
+    path = shipped_root() / FOLDER / draft.name
+    return path.is_file() and path.read_bytes() == draft.data
 
 
 def read(name: str, beside: Path | None) -> tuple[Path, bytes]:

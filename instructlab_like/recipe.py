@@ -80,7 +80,7 @@ class GenerateRecipe(Recipe):
     exclude: tuple[str, ...] = ()
     """Paths of leaves that are left out, whatever `leaves` says; `ilk runs forget` adds to them."""
     flows: tuple[str, ...] = ("rules", "simulation")
-    """How samples are made, by name or by the path of a flow's YAML file; a leaf goes through each that takes its kind."""
+    """How samples are made: names, or paths of YAML files. A leaf goes through each flow that takes its kind."""
     teacher: TeacherRecipe | None = None
     """Asked by flows that need one, in every role that `roles` does not name."""
     roles: dict[str, TeacherRecipe] = {}

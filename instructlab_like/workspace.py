@@ -19,6 +19,7 @@ from instructlab_like.errors import InputError, explain, position
 if TYPE_CHECKING:
     from pydantic import BaseModel  # at run time it would cost `ilk why` more than all it does
 
+SCRATCH = re.compile(r"\..+\.([a-z0-9_]{8}|ordered)")  # names of files that are being written
 PACKAGE = Path(__file__).parent
 SHIPPED = PACKAGE / "shipped"  # present in the wheel only; a checkout has these folders beside the package
 FORMAT = 2  # version of every file of a run's folder
@@ -144,6 +145,11 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write so that a reader sees the old bytes or the new ones, never a part."""
     with replacing(path) as file:
         file.write(data)
+
+
+def scratch(folder: Path) -> list[Path]:
+    """What writes that were interrupted have left in a folder."""
+    return sorted(path for path in folder.iterdir() if SCRATCH.fullmatch(path.name)) if folder.is_dir() else []
 
 
 def dump(value: object) -> bytes:

@@ -98,6 +98,7 @@ class Forks:
             "twist": asdict(twist or Twist()),
         }
         assert self.process.stdin is not None
+        assert self.process.poll() is None, "what forks the commands has ended; see what it printed"
         with self.lock:
             self.process.stdin.write(json.dumps(told).encode() + b"\n")
             self.process.stdin.flush()
@@ -117,6 +118,10 @@ class Forks:
                 child.started.set_result(told["pid"])
             else:
                 child.ended.set_result(told["code"])
+        for child in list(self.children.values()):  # it cannot even start, or is over
+            for future in (child.started, child.ended):
+                if not future.done():
+                    future.set_exception(RuntimeError("what forks the commands has ended; see what it printed"))
 
 
 # --- in the process that forks -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -17,7 +18,9 @@ from instructlab_like.records import Sample, Verdict
 from instructlab_like.stages import manifest
 from instructlab_like.workspace import Run, read_records
 
-CALLS = "SELECT key, request, state, kind, attempts, lost + (state = 'intended'), tokens_in, tokens_out FROM calls"
+CALLS = (
+    "SELECT key, request, state, kind, attempts, lost + (state = 'intended'), tokens_in, tokens_out, purpose FROM calls"
+)
 Asked = tuple[object, ...]  # what tells one request from another: messages and sampling
 
 
@@ -26,10 +29,13 @@ class Books:
     """A ledger as it stands: calls and tokens over all attempts, and the calls by state."""
 
     calls: int
-    lost: int  # of them, under way when a run ended without a word
+    lost: int  # of them, under way when a run ended
+    lost_probes: int  # of those, the ones of a probe
     tokens: tuple[int, int]
     committed: Mapping[str, Asked]  # by call key
     failed: Counter[str]  # by kind
+    probed: frozenset[Asked] = frozenset()  # what was asked to learn what the server can do
+    probed_digests: frozenset[str] = frozenset()  # as in the server's log
 
 
 def books(run: Run) -> Books:
@@ -46,9 +52,12 @@ def books(run: Run) -> Books:
     return Books(
         calls=sum(row[4] for row in rows),
         lost=sum(row[5] for row in rows),
+        lost_probes=sum(row[5] for row in rows if row[8] == "probe"),
         tokens=(sum(row[6] for row in rows), sum(row[7] for row in rows)),
-        committed={row[0]: asked(json.loads(row[1])) for row in rows if row[2] == "answered"},
-        failed=Counter(row[3] for row in rows if row[2] == "failed"),
+        committed={row[0]: asked(json.loads(row[1])) for row in rows if row[2] == "answered" and row[8] == "flow"},
+        failed=Counter(row[3] for row in rows if row[2] == "failed" and row[8] == "flow"),
+        probed=frozenset(asked(json.loads(row[1])) for row in rows if row[8] == "probe"),
+        probed_digests=frozenset(hashlib.sha256(row[1].encode()).hexdigest() for row in rows if row[8] == "probe"),
     )
 
 

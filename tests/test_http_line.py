@@ -31,14 +31,14 @@ TEACHER = "test-teacher"
 CONCURRENCY = 4
 RECIPE = f"""
 generate:
-  methods: [teacher]
+  flows: [knowledge-simple, freeform-simple, grounded-simple]
   prompts_per_leaf: 8
   teacher: {{concurrency: {CONCURRENCY}}}
 """
 LEAF = "compositional_skills/writing/freeform/polite_refusal"
 REAL_RECIPE = """
 generate:
-  methods: [teacher]
+  flows: [knowledge-simple, freeform-simple, grounded-simple]
   prompts_per_leaf: 2
   max_tokens: 64
   temperature: 0

@@ -22,7 +22,7 @@ VELMOUTH = "knowledge/history/towns/velmouth"
 MARSH = "knowledge/nature/reserves/loomsey_marsh"
 PARCELS = "compositional_skills/office/post/parcel_class"
 REFUSAL = "compositional_skills/writing/freeform/polite_refusal"
-SPARE = "generate:\n  methods: [teacher]\n  prompts_per_leaf: 6\n  teacher: {retries: 0}\n"
+SPARE = "generate:\n  flows: [knowledge-simple, freeform-simple]\n  prompts_per_leaf: 6\n  teacher: {retries: 0}\n"
 
 
 @pytest.fixture
@@ -79,13 +79,18 @@ def edit(branch: Path, leaf: str, old: str, new: str, *, file: str = "qna.yaml")
     path.write_text(text.replace(old, new, 1))
 
 
+def prompts(bodies: list[bytes]) -> list[bytes]:
+    """Of the requests, those that flows made: what finds out what a server can do has no system message."""
+    return [body for body in bodies if len(json.loads(body)["messages"]) > 1]
+
+
 def asking(server: TeacherServer, *more: str) -> list[str]:
     return ["--recipe", "r.yaml", "--teacher", server.url, "--teacher-model", "test-teacher", *more]
 
 
 def test_a_branch_that_changes_nothing_previews_nothing(branch: Path) -> None:
     found = told(cwd=branch)
-    assert (found["format"], found["leaves"], found["removed"]) == (1, [], [])
+    assert (found["format"], found["leaves"], found["removed"]) == (2, [], [])
     assert "Preview of 0 leaves changed since main" in preview(cwd=branch)
 
 
@@ -190,7 +195,8 @@ def test_documents_that_cannot_be_had_are_reported_for_their_leaf(branch: Path) 
     leaf = leaf_of(found, VELMOUTH)
     assert leaf["previewed"], leaf["findings"]
     assert any("missing.bundle" in reason for reason in leaf["lacking"])
-    assert leaf["made"] == {"value": None, "bound": "unknown", "basis": "its documents cannot be had"}
+    unknown = {"value": None, "bound": "unknown", "basis": "its documents cannot be had", "interval": None}
+    assert leaf["made"] == unknown
     assert leaf["teacher"] is None
     assert leaf_of(found, MARSH)["made"]["value"] > 100
     assert found["shift"]["uncounted"] == [f"{VELMOUTH}: its documents are not at hand"]
@@ -211,32 +217,29 @@ def test_other_leaves_documents_are_not_fetched(branch: Path) -> None:
 def test_what_a_teacher_would_cost_is_told_without_asking_one(branch: Path) -> None:
     found = leaf_of(told("--price-in", "2", "--price-out", "4", REFUSAL, cwd=branch), REFUSAL)
     cost = found["teacher"]
-    assert (cost["calls"]["value"], cost["tokens_out"]["value"]) == (200, 200 * 1024)
-    assert cost["money"]["value"] == pytest.approx((2 * cost["tokens_in"]["value"] + 4 * 200 * 1024) / 1e6)
-    assert [cost[name]["bound"] for name in ("tokens_in", "tokens_out", "money", "seconds")] == [
-        "about",
-        "at most",
-        "at most",
-        "unknown",
-    ]
+    most = 200 * (1 + 3 + 3 + 3)  # a prompt for three questions; each is judged, answered, and judged with its answer
+    assert (cost["calls"]["value"], cost["tokens_out"]["value"]) == (most, most * 1024)
+    money = (2 * cost["tokens_in"]["value"] + 4 * most * 1024) / 1e6
+    assert cost["money"]["value"] == pytest.approx(money, rel=1e-5)
+    bounds = [cost[name]["bound"] for name in ("calls", "tokens_in", "tokens_out", "money", "seconds")]
+    assert bounds == ["at most", "at most", "at most", "at most", "unknown"]
     assert all(figure["basis"] for name, figure in cost.items() if name != "answered")
-    assert found["lacking"] == ["a freeform skill without simulation.yaml needs a teacher"]
+    assert found["lacking"] == ["a freeform skill without simulation.yaml needs a flow with a teacher"]
 
 
 def test_an_answer_is_paid_for_once_by_all_previews_and_the_full_run(branch: Path, teacher: TeacherServer) -> None:
     (branch / "r.yaml").write_text(SPARE)
     edit(branch, VELMOUTH, "answer:", "answer: Also")
-    before = len(teacher.bodies)
+    before = len(prompts(teacher.bodies))
     first = preview(*asking(teacher), VELMOUTH, REFUSAL, cwd=branch)
-    asked = teacher.bodies[before:]
-    assert len(asked) == 4  # two prompts of three pairs give five samples of a leaf
+    assert len(prompts(teacher.bodies)) == before + 4  # two prompts of three pairs give five samples of a leaf
     assert preview(*asking(teacher), VELMOUTH, REFUSAL, cwd=branch) == first
-    assert len(teacher.bodies) == before + 4
+    assert len(prompts(teacher.bodies)) == before + 4
     preview(*asking(teacher), "--samples", "9", VELMOUTH, cwd=branch)
-    assert len(teacher.bodies) == before + 5
+    assert len(prompts(teacher.bodies)) == before + 5
     done = ilk("generate", *asking(teacher), "--leaf", VELMOUTH, "--leaf", REFUSAL, cwd=branch)
     assert done.returncode == 0, done.stderr
-    sent = teacher.bodies[before:]
+    sent = prompts(teacher.bodies)[before:]
     assert len(sent) == 12
     assert len({json.dumps(json.loads(body), sort_keys=True) for body in sent}) == 12
 
@@ -254,7 +257,7 @@ def test_a_preview_with_a_teacher_says_what_its_answers_measured(branch: Path, t
     assert "the mean of 2 answers" in leaf["teacher"]["seconds"]["basis"]
     assert leaf["made"]["bound"] == leaf["kept"]["bound"] == "about"
     assert leaf["made"]["value"] == 3 * len(leaf["samples"])
-    assert leaf["made"]["basis"].startswith("2 of 6 prompts were answered")
+    assert leaf["made"]["basis"].startswith("2 of 6 first prompts were answered")
 
 
 def test_an_answer_of_which_no_sample_can_be_made_has_its_verdict(branch: Path) -> None:
@@ -265,21 +268,61 @@ def test_an_answer_of_which_no_sample_can_be_made_has_its_verdict(branch: Path) 
     assert all("holds no tags" in verdict["reason"] for verdict in leaf["rejections"])
 
 
-def test_a_teacher_that_fails_half_way_leaves_a_preview_of_what_it_answered(branch: Path) -> None:
+def test_calls_without_an_answer_leave_a_preview_of_the_others(branch: Path) -> None:
     (branch / "r.yaml").write_text(SPARE + "  max_tokens: 512\n")
-    faults = {number: Fault(status=500) for number in range(2, 50)}
-    with TeacherServer(faults) as server:
-        done = ilk("preview", *asking(server, "--format", "json"), VELMOUTH, REFUSAL, cwd=branch)
-    assert done.returncode == 3
-    assert "answers are in the ledger" in done.stderr
-    found = json.loads(done.stdout)
+    broken = Fault(status=500)
+    with TeacherServer(choose=lambda arrival: broken if b"Velmouth" in arrival.body else None) as server:
+        found = told(*asking(server), VELMOUTH, REFUSAL, cwd=branch)
     with sqlite3.connect(branch / "runs/default/ledger.sqlite") as ledger:
-        (kept,) = ledger.execute("SELECT COUNT(*) FROM calls WHERE answer IS NOT NULL").fetchone()
+        query = "SELECT COUNT(*) FROM calls WHERE answer IS NOT NULL AND purpose = 'flow'"
+        (kept,) = ledger.execute(query).fetchone()
     assert kept == found["teacher"]["answered"] == 2
+    velmouth = leaf_of(found, VELMOUTH)
+    assert velmouth["lacking"] == ["2 of the prompts that were asked got no answer"]
+    assert {verdict["reason"].partition(":")[0] for verdict in velmouth["rejections"]} == {"no answer (server_error)"}
+    assert leaf_of(found, REFUSAL)["samples"]
+
+
+def test_a_teacher_that_is_gone_ends_with_3_after_the_preview(branch: Path) -> None:
+    (branch / "r.yaml").write_text(SPARE)
+    with TeacherServer() as server:
+        url = server.url
+    done = ilk(
+        *("preview", "--recipe", "r.yaml", "--teacher", url, "--teacher-model", "m", "--format", "json", VELMOUTH),
+        cwd=branch,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "cannot be reached" in done.stderr
+    leaf = leaf_of(json.loads(done.stdout), VELMOUTH)
+    assert (leaf["samples"], leaf["teacher"]["answered"]) == ([], 0)
+
+
+def test_judges_are_asked_too_and_what_they_reject_is_shown_with_their_reason(branch: Path) -> None:
+    (branch / "r.yaml").write_text("generate:\n  flows: [freeform]\n  prompts_per_leaf: 6\n  teacher: {retries: 0}\n")
+
+    def answer(request: dict[str, Any]) -> str:
+        """Questions that are numbers, of which the critic takes the odd ones; any pair is fine."""
+        text = request["messages"][-1]["content"]
+        if "[SCORE 1]" in text:
+            judged = text.partition("<question>")[2].partition("</question>")[0].strip()
+            good = "<answer>" in text or int(judged.rstrip("?")[-1]) % 2
+            return f"[REASON 1]\nso\n[SCORE 1]\n{2 if good else 0}\n[END 1]"
+        if "[ANSWER 1]" in text:
+            return "[ANSWER 1]\nIt is a number like any other.\n[END 1]"
+        draw = request["seed"]
+        return "\n".join(f"[QUESTION {n}]\nWhat of {draw} and {n}?\n[END {n}]" for n in (1, 2, 3))
+
+    with TeacherServer(answer=answer) as server:
+        leaf = leaf_of(told(*asking(server, "--samples", "6"), REFUSAL, cwd=branch), REFUSAL)
+    fates = [sample["rejection"] and sample["rejection"]["filter"] for sample in leaf["samples"]]
+    assert sorted(fates, key=str)[-2:] == ["freeform/question-judge"] * 2
+    assert leaf["teacher"]["answered"] > 6
+    assert any("less than 1" in verdict["reason"] for verdict in leaf["rejections"])
+    assert leaf["kept"]["value"] < leaf["made"]["value"]
 
 
 def test_a_recipe_that_wants_a_teacher_and_names_none_is_counted_not_asked(branch: Path) -> None:
-    (branch / "r.yaml").write_text("generate:\n  methods: [teacher]\n  prompts_per_leaf: 6\n")
+    (branch / "r.yaml").write_text("generate:\n  flows: [knowledge-simple, freeform-simple]\n  prompts_per_leaf: 6\n")
     found = told("--recipe", "r.yaml", REFUSAL, cwd=branch)
     leaf = leaf_of(found, REFUSAL)
     assert (leaf["made"]["value"], leaf["made"]["bound"], leaf["kept"]["bound"]) == (18, "about", "unknown")

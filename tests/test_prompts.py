@@ -5,11 +5,22 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import jinja2
 import pytest
 
+from instructlab_like import prompts
+from instructlab_like.confined.process import Confined
 from instructlab_like.confined.sandbox import Sandbox
 from instructlab_like.errors import TemplateError
-from instructlab_like.prompts import BOUNDS, FOLDER, Template, Variables, load_template, shipped_templates
+from instructlab_like.prompts import (
+    BOUNDS,
+    FOLDER,
+    Template,
+    Variables,
+    load_template,
+    load_templates,
+    shipped_templates,
+)
 from instructlab_like.records import Lineage, Message, Prompt, Sampling
 from instructlab_like.workspace import shipped_root
 
@@ -67,6 +78,23 @@ def test_a_shipped_template_gives_the_same_text_in_this_process_as_in_the_sandbo
         assert not [flaw for source in template.sources for flaw in sandbox.look(source).flaws]
         texts = sandbox.render([(number, values) for number in range(len(template.sources))]).texts
         assert tuple(message.content for message in template.render(values)) == texts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_of_a_shipped_template_is_plain_and_gives_the_same_text(workspace: Path, name: str) -> None:
+    shipped = load_template(name)
+    write_copy(workspace, name)
+    copy = load_template(name)
+    assert copy.plain is not None
+    assert copy.trusted is None
+    assert copy.render(filled(shipped)) == shipped.render(filled(shipped))
+
+
+def write_copy(workspace: Path, name: str) -> None:
+    """A shipped template as a user may have changed it."""
+    path = workspace / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((shipped_root() / FOLDER / name).read_bytes() + b"{# mine #}\n")
 
 
 def test_the_shipped_templates_are_found() -> None:
@@ -270,7 +298,7 @@ def test_a_template_names_the_variables_it_takes(workspace: Path) -> None:
     assert load_template("knowledge/pairs.j2").variables >= {"passage", "example", "count"}
 
 
-def test_only_what_equals_the_shipped_file_is_rendered_in_this_process(workspace: Path) -> None:
+def test_only_what_equals_the_shipped_file_is_trusted(workspace: Path) -> None:
     (workspace / "skill").mkdir()
     shipped = (shipped_root() / FOLDER / "skill" / "freeform.j2").read_bytes()
     (workspace / "skill" / "freeform.j2").write_bytes(shipped)
@@ -280,6 +308,79 @@ def test_only_what_equals_the_shipped_file_is_rendered_in_this_process(workspace
     assert not mine.trusted
     (workspace / "skill" / "freeform.j2").unlink()
     assert mine.render(filled(mine)) == load_template("skill/freeform.j2").render(filled(mine))
+
+
+def test_a_template_is_plain_only_if_each_of_its_messages_is(workspace: Path) -> None:
+    (workspace / "mine.j2").write_text(HEADER + "=== system\n{{ task }}\n=== user\n{{ question|trim }} " + FORM)
+    assert load_template("mine.j2").plain
+    (workspace / "mine.j2").write_text(HEADER + "=== system\n{{ task }}\n=== user\n{{ question|indent }} " + FORM)
+    assert load_template("mine.j2").plain is None
+
+
+def test_a_plain_template_is_never_parsed_in_this_process(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a template is parsed")
+
+    for name in ("_tokenize", "_parse", "parse", "lex"):
+        monkeypatch.setattr(jinja2.Environment, name, never)
+    (workspace / "mine.j2").write_text(HEADER + "=== user\n{{ passage }} " + FORM)
+    (workspace / "other.j2").write_text(HEADER + "=== user\n{{ passage|indent }} " + FORM)
+    for name in ("mine.j2", "other.j2"):
+        assert load_template(name).render(VARIABLES)[0].content == "Io is a moon. [ANSWER 1] [END 1]"
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sources each process that is started is given to look at."""
+    counts: list[int] = []
+
+    class Counted(Confined):
+        def __enter__(self) -> Confined:
+            counts.append(len(self.sources))
+            return super().__enter__()
+
+    monkeypatch.setattr(prompts, "Confined", Counted)
+    return counts
+
+
+def test_all_templates_of_ones_own_are_looked_at_in_one_process(workspace: Path, looked_at: list[int]) -> None:
+    for name in ("a.j2", "b.j2", "c.j2"):
+        (workspace / name).write_text(HEADER + f"=== system\nBe brief.\n=== user\n{name} {{{{ task }}}} " + FORM)
+    found = load_templates(dict.fromkeys(("a.j2", "skill/freeform.j2", "b.j2", "c.j2"), ""))
+    assert looked_at == [6]
+    assert {name: template.path.name for name, template in found.items()} == {
+        "a.j2": "a.j2", "skill/freeform.j2": "freeform.j2", "b.j2": "b.j2", "c.j2": "c.j2",
+    }  # fmt: skip
+    assert found["b.j2"].render({"task": "é"})[1].content == "b.j2 é [ANSWER 1] [END 1]"
+    assert found["skill/freeform.j2"].trusted
+
+
+def test_shipped_templates_need_no_process(looked_at: list[int]) -> None:
+    load_templates(dict.fromkeys(NAMES, ""))
+    assert looked_at == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("=== user\n" + FORM + "{{ x", "7: is not valid Jinja"),
+        ("=== user\n" + FORM + "{{ x.__class__ }}", "7: a name that opens with _ has no place here"),
+        ("=== user\n" + FORM + "{{ 0x" + "f" * 50_000 + " }}", " ends the process that renders it"),
+    ],
+)
+def test_of_several_templates_the_one_that_is_wrong_is_named(
+    workspace: Path, looked_at: list[int], text: str, said: str
+) -> None:
+    for name in ("a.j2", "c.j2"):
+        (workspace / name).write_text(HEADER + "=== user\n{{ task }} " + FORM)
+    (workspace / "b.j2").write_text(HEADER + text)
+    asked = {"a.j2": "flow.yaml:4:5", "b.j2": "flow.yaml:6:5", "c.j2": "flow.yaml:8:5"}
+    with pytest.raises(TemplateError) as caught:
+        load_templates(asked)
+    line, _, what = said.partition(" ")
+    assert caught.value.where == f"templates/b.j2{':' if line else ''}{line.rstrip(':')} (asked for in flow.yaml:6:5)"
+    assert caught.value.what.startswith(what)
+    assert looked_at[0] == 3
 
 
 @pytest.mark.parametrize("name", ["../secret.j2", "_link.j2", "", "../../etc/passwd"])

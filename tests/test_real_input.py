@@ -85,7 +85,7 @@ def made(command: str, folder: Path, **generate: object) -> Made:
 
 @pytest.fixture(scope="module")
 def model_free(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made("all", tmp_path_factory.mktemp("model_free"), methods=["rules", "simulation"])
+    return made("all", tmp_path_factory.mktemp("model_free"), flows=["rules", "simulation"])
 
 
 def test_all_leaves_stand_in_the_manifest(model_free: Made) -> None:
@@ -171,7 +171,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Made:
         return made(
             "all",
             tmp_path_factory.mktemp("taught"),
-            methods=["teacher", "rules", "simulation"],
+            flows=["knowledge-simple", "freeform-simple", "grounded-simple", "rules", "simulation"],
             teacher={"url": server.url, "model": "test-teacher"},
             prompts_per_leaf=4,
         )
@@ -198,7 +198,7 @@ def test_a_real_server_is_asked_about_every_leaf(tmp_path: Path) -> None:
         run = made(
             "generate",
             tmp_path,
-            methods=["teacher"],
+            flows=["knowledge-simple", "freeform-simple", "grounded-simple"],
             teacher={"url": url, "model": "tiny-base", "retries": 0},
             prompts_per_leaf=1,
             temperature=0,

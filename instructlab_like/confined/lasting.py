@@ -18,6 +18,27 @@ PORTION = BATCH // 2  # prompts of one request
 AGED = SECONDS / 2  # of processor time, after which a process is replaced
 
 
+class Ration:
+    """The processor time that each 400 prompts in a row have, wherever they are rendered."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.prompts = 0  # of the 400
+        self.seconds = 0.0  # that they took
+
+    def prompted(self, prompts: int) -> None:
+        if self.prompts + prompts > BATCH:
+            self.prompts, self.seconds = 0, 0.0
+        self.prompts += prompts
+
+    def took(self, seconds: float) -> None:
+        """Raises TemplateError when that is more than was left."""
+        self.seconds += seconds
+        if self.seconds > SECONDS:
+            what = f"needs more than {SECONDS:g} s of processor time for {self.prompts} prompts"
+            raise TemplateError(what, where=self.where, fix="loop less in the templates")
+
+
 class Lasting:
     """Open with `with`; a process is started on first use. For one thread."""
 
@@ -26,8 +47,7 @@ class Lasting:
         self.bounds = bounds
         self.where = where
         self.confined: Confined | None = None
-        self.prompts = 0  # of the 400
-        self.seconds = 0.0  # that they took
+        self.ration = Ration(where)
 
     def __enter__(self) -> Lasting:
         return self
@@ -49,9 +69,7 @@ class Lasting:
         return Rendered(tuple(texts))
 
     def _portion(self, calls: Sequence[tuple[int, Values]], *, prompts: int) -> Rendered:
-        if self.prompts + prompts > BATCH:
-            self.prompts, self.seconds = 0, 0.0
-        self.prompts += prompts
+        self.ration.prompted(prompts)
         confined = self._ready()
         before = confined.spent
         try:
@@ -61,10 +79,7 @@ class Lasting:
                 raise
             confined, before = self._ready(), 0.0  # what was left to it was not the whole
             rendered = confined.render(calls)
-        self.seconds += confined.spent - before
-        if self.seconds > SECONDS:
-            what = f"needs more than {SECONDS:g} s of processor time for {self.prompts} prompts"
-            raise TemplateError(what, where=self.where, fix="loop less in the templates")
+        self.ration.took(confined.spent - before)
         return rendered
 
     def _ready(self) -> Confined:

@@ -27,6 +27,8 @@ from typing import IO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from instructlab_like.confined.plain import NotPlainError
+from instructlab_like.confined.sandbox import tree_of
 from instructlab_like.confined.wire import OUT_OF_MEMORY, Bounds, Look, Looks, Rendered
 from instructlab_like.errors import StoppedError, TemplateError
 
@@ -82,6 +84,13 @@ class Confined:
             self.looks = self._answer(dumps(asked), LOOKS).looks
             if len(self.looks) != len(self.sources):
                 raise self._strange()
+            for look in self.looks:
+                if look.plain is not None:
+                    tree_of(look.plain, self.bounds)
+        except NotPlainError as error:
+            strange = self._strange()
+            self._end()
+            raise strange from error
         except BaseException:
             self._end()
             raise

@@ -17,13 +17,14 @@ import jinja2
 import jinja2.debug  # jinja imports it on a template's first error, when the worker can open no file any more
 from jinja2 import meta, nodes
 from jinja2.exceptions import SecurityError
-from jinja2.filters import do_indent, do_round
+from jinja2.filters import do_indent, do_round, make_attrgetter
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-from instructlab_like.confined.wire import FUNCTIONS, Bounds, Failure, Flaw, Look, Rendered
+from instructlab_like.confined.plain import SCALARS, NotPlainError, built, told
+from instructlab_like.confined.wire import FUNCTIONS, NUMBERS, Bounds, Failure, Flaw, Look, Part, Rendered
 
 SPECIAL = frozenset({"self", "caller", "varargs", "kwargs"})  # Jinja's own names, with nothing in them here
 ALLOWED = (
@@ -42,10 +43,16 @@ FAILURES = (
 )  # fmt: skip
 PLACES = 100  # digits that are rounded to, characters of an indentation
 SAID = 300  # characters of a failure's text
-WEIGHED, COUNTED = "weighed value", "counted turns"  # filters that no template can name, for the space
+WEIGHED, COUNTED, PRINTED = (
+    "weighed value",
+    "counted turns",
+    "printed text",
+)  # no template can name these, for the space
+TEXTUAL = frozenset((  # filters that make a text of what they are given
+    "capitalize", "indent", "lower", "replace", "string", "title", "trim", "truncate", "upper", "wordcount",
+))  # fmt: skip
 NAME = "template"  # the file name of compiled templates, by which a traceback's lines are known
 METHODS = frozenset(dir(dict))
-NUMBERS = frozenset(("index", "index0", "first", "last", "length"))  # of a loop
 LAYOUT: dict[str, Any] = {
     "autoescape": False,  # prompts, questions and answers, never HTML
     "trim_blocks": True,
@@ -77,9 +84,10 @@ class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
         )
         self.bounds = bounds
         self.turns = 0
-        replaced = {"round": _round, "indent": _indent}
-        known = {name: self._weighing(replaced.get(name, self.filters[name])) for name in bounds.filters}
-        self.filters = known | {WEIGHED: self.weighed, COUNTED: self.counted}
+        replaced = {"round": _round, "indent": _indent, "join": self._joining(self.filters["join"])}
+        made = {name: replaced.get(name, self.filters[name]) for name in bounds.filters}
+        known = {name: self._weighing(one, of_texts=name in TEXTUAL) for name, one in made.items()}
+        self.filters = known | {WEIGHED: self.weighed, COUNTED: self.counted, PRINTED: _printable}
         self.globals = {"range": self.limited_range, "dict": dict, "namespace": Namespace}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -107,7 +115,7 @@ class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
             piece = waiting.pop()
             weight += len(piece) if isinstance(piece, str) else 1
             if weight > most:
-                raise SecurityError(f"a value grows beyond {most} characters and items")
+                raise self._too_heavy()
             if isinstance(piece, Mapping):
                 piece = [*piece.keys(), *piece.values()]
             if isinstance(piece, list | tuple | set | frozenset):
@@ -115,6 +123,9 @@ class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
                     raise SecurityError(f"a list grows beyond {most} items")
                 waiting += piece
         return value
+
+    def _too_heavy(self) -> SecurityError:
+        return SecurityError(f"a value grows beyond {self.bounds.weight} characters and items")
 
     def counted(self, iterable: Iterable[Any]) -> Iterator[Any]:
         """What a loop goes through; raises SecurityError when the loops of this rendering have turned too often."""
@@ -131,17 +142,37 @@ class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
             raise SecurityError(f"a range of more than {most} numbers")
         return made
 
-    def _weighing(self, made: Callable[..., Any]) -> Callable[..., Any]:
+    def _weighing(self, made: Callable[..., Any], *, of_texts: bool) -> Callable[..., Any]:
+        passed = hasattr(made, "jinja_pass_arg")  # the first argument is Jinja's own
+
         @wraps(made)  # keeps the marks by which Jinja knows what to pass
         def filtered(*arguments: Any, **named: Any) -> Any:
+            if of_texts:
+                for argument in (*arguments[passed:], *named.values()):
+                    _printable(argument)
             return self.weighed(made(*arguments, **named))
 
         return filtered
 
+    def _joining(self, made: Callable[..., Any]) -> Callable[..., Any]:
+        """Jinja's, of what can be printed, and unless what it would join is too much before it is joined."""
+
+        @wraps(made)
+        def join(eval_ctx: nodes.EvalContext, value: Any, d: Any = "", attribute: str | int | None = None) -> Any:
+            joined = value if isinstance(value, str) else list(value)
+            if attribute is not None:
+                joined = [*map(make_attrgetter(self, attribute), joined)]
+            least = (len(joined) - 1) * _length(_printable(d)) + (len(joined) if isinstance(joined, str) else 0)
+            if isinstance(d, str) and least > self.bounds.weight:
+                raise self._too_heavy()
+            return made(eval_ctx, _printable(joined), d)
+
+        return join
+
 
 def _printable(value: Any) -> Any:
     """The value itself, if printing it gives what it holds and not what it is, with its address in memory."""
-    if type(value) is str:
+    if type(value) in SCALARS:
         return value
     waiting = [value]
     while waiting:
@@ -183,7 +214,10 @@ def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = Fal
 
 
 class _Guard(NodeTransformer):
-    """Weighs whatever is kept, so that no chain can double a value step by step; counts what loops go through."""
+    """Weighs whatever is kept, so that no chain can double a value step by step; counts what loops go through.
+
+    What ~ makes texts of must be printable, as it must be where it is printed.
+    """
 
     def visit_Assign(self, node: nodes.Assign) -> nodes.Assign:  # noqa: N802  # Jinja's naming
         self.generic_visit(node)
@@ -193,6 +227,11 @@ class _Guard(NodeTransformer):
     def visit_With(self, node: nodes.With) -> nodes.With:  # noqa: N802
         self.generic_visit(node)
         node.values = [_through(WEIGHED, value) for value in node.values]
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Concat:  # noqa: N802
+        self.generic_visit(node)
+        node.nodes = [_through(PRINTED, value) for value in node.nodes]
         return node
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802
@@ -212,7 +251,9 @@ class Sandbox:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.environment = BoundedEnvironment(bounds)
-        self.templates: list[jinja2.Template | None] = []
+        self.templates: list[
+            jinja2.Template | nodes.Template | None
+        ] = []  # a plain one is compiled when first rendered
 
     def look(self, source: str) -> Look:
         """Take in one more template; one with a flaw can never be rendered."""
@@ -225,25 +266,38 @@ class Sandbox:
             if flaws := tuple(dict.fromkeys(findings(tree, self.bounds))):
                 return Look(flaws, ())
             names = meta.find_undeclared_variables(tree) - set(FUNCTIONS)
-            self.templates[-1] = self.compiled(tree)
+            plain = told(tree)
+            self.templates[-1] = self.compiled(tree) if plain is None else tree
         except jinja2.TemplateSyntaxError as error:
             what = f"is not valid Jinja: {_cut(error.message or '')}"
             return Look((Flaw(error.lineno, what, "correct the template"),), ())
         except (RecursionError, SyntaxError):  # Python's, of an expression too long for it
             return Look((Flaw(None, "is nested too deeply", "simplify it"),), ())
-        return Look((), tuple(sorted(names)))
+        return Look((), tuple(sorted(names)), plain)
+
+    def take(self, parts: Sequence[Part]) -> None:
+        """Take in one more template without parsing it; raises NotPlainError unless it is a plain one."""
+        tree = tree_of(parts, self.bounds)
+        tree.set_environment(self.environment)
+        self.templates.append(tree)
 
     def compiled(self, tree: nodes.Template) -> jinja2.Template:
         code = self.environment.compile(_Guard().visit(tree), filename=NAME)
         return jinja2.Template.from_code(self.environment, code, self.environment.make_globals(None))
+
+    def ready(self, number: int) -> jinja2.Template:
+        template = self.templates[number]
+        assert template is not None
+        if isinstance(template, nodes.Template):
+            template = self.templates[number] = self.compiled(template)
+        return template
 
     def render(self, calls: Iterable[tuple[int, Mapping[str, object]]], *, until: float = math.inf) -> Rendered:
         """Each call's template with its values, up to the first that fails or until there are so many characters."""
         texts: list[str] = []
         length = 0
         for number, values in calls:
-            template = self.templates[number]
-            assert template is not None
+            template = self.ready(number)
             try:
                 texts.append(self.text(template, values))
             except FAILURES as error:
@@ -254,13 +308,18 @@ class Sandbox:
         return Rendered(tuple(texts))
 
     def text(self, template: jinja2.Template, values: Mapping[str, object]) -> str:
-        pieces, length = [], 0
+        pieces, length, most = [], 0, self.bounds.text
         self.environment.turns = 0
-        for piece in template.generate(values):
-            pieces.append(piece)
-            length += len(piece)
-            if length > self.bounds.text:
-                raise SecurityError(f"the text grows beyond {self.bounds.text} characters")
+        try:
+            for piece in template.root_render_func(template.new_context(dict(values))):
+                pieces.append(piece)
+                length += len(piece)
+                if length > most:
+                    break
+        except FAILURES:
+            self.environment.handle_exception()  # raises it again, with the template's lines
+        if length > most:
+            raise SecurityError(f"the text grows beyond {most} characters")
         return whole("".join(pieces))
 
 
@@ -291,6 +350,14 @@ def _line(trace: TracebackType | None) -> int | None:
             found = trace.tb_lineno
         trace = trace.tb_next
     return found
+
+
+def tree_of(parts: Sequence[Part], bounds: Bounds) -> nodes.Template:
+    """The tree that is told in these parts; raises NotPlainError unless it is a plain template's within the bounds."""
+    tree = built(parts)
+    if any(findings(tree, bounds)) or told(tree) != tuple(parts):
+        raise NotPlainError
+    return tree
 
 
 def findings(tree: nodes.Template, bounds: Bounds) -> Iterator[Flaw]:

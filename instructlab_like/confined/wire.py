@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FUNCTIONS = ("dict", "namespace", "range")  # of every template
+NUMBERS = frozenset(("index", "index0", "first", "last", "length"))  # of a loop
 OUT_OF_MEMORY = 71  # the worker's exit code when an allocation is refused
 
 
@@ -34,11 +35,22 @@ class Flaw:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A node of a plain template's tree; `own` is how many of those before it are its children."""
+
+    kind: str
+    line: int
+    value: str | int | None
+    own: int
+
+
+@dataclass(frozen=True)
 class Look:
     """What is seen of a template without rendering it; `names` are those it takes from outside."""
 
     flaws: tuple[Flaw, ...]
     names: tuple[str, ...]
+    plain: tuple[Part, ...] | None = None  # its tree, where it is a plain one
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
+from instructlab_like.digests import Sorter
 from instructlab_like.records import LeafCounts, Plain, Record, Row
 
-Files = Mapping[str, Sequence[Row]]  # path in the dataset's folder -> its rows; files without rows are not there
-
 KNOWLEDGE, SKILLS, TEST = "data/knowledge-train.jsonl", "data/skills-train.jsonl", "data/test.jsonl"
+FILES = (KNOWLEDGE, SKILLS, TEST)
+KEY = 12  # bytes of a sample's digest
 CONFIGS: dict[str, dict[str, tuple[str, ...]]] = {  # name -> split -> files
     "default": {"train": (KNOWLEDGE, SKILLS), "test": (TEST,)},
     "knowledge": {"train": (KNOWLEDGE,)},
@@ -56,7 +58,52 @@ class CardFacts(Record):
     licenses: tuple[str, ...] = ()  # SPDX ids of what the leaves and their documents are under; empty: unknown
 
 
-def card(files: Files, facts: CardFacts) -> str:
+class Contents:
+    """What stands in the dataset's files, counted as their rows are written; twenty bytes of each row are in memory."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()  # by path in the dataset's folder, as the next
+        self.replayed: Counter[str] = Counter()
+        self.train: Counter[str] = Counter()  # samples by leaf; one that is repeated counts once
+        self.test: Counter[str] = Counter()
+        self.makers: Counter[tuple[str, str]] = Counter()  # samples by method and model
+        self._kinds: dict[tuple[str, str | None, str | None, bool], int] = {}
+        self._samples = Sorter(KEY)
+
+    @classmethod
+    def of(cls, files: Mapping[str, Iterable[Row]]) -> Contents:
+        """What stands in files by their paths."""
+        found = cls()
+        for path, rows in files.items():
+            for row in rows:
+                found.add(path, row)
+        found.settle()
+        return found
+
+    def add(self, path: str, row: Row) -> None:
+        self.rows[path] += 1
+        self.replayed[path] += row.leaf == "replay"
+        self.test[row.leaf] += path == TEST
+        kind = self._kinds.setdefault((row.leaf, row.method, row.model, path != TEST), len(self._kinds))
+        key = hashlib.blake2b(f"{row.leaf}\n{row.sample}".encode(), digest_size=KEY).digest()
+        self._samples.add(key, kind)
+
+    def settle(self) -> None:
+        """Count the samples, once all rows are there."""
+        kinds = list(self._kinds)
+        before = b""
+        trained = False  # whether the sample was met in a file for training
+        for key, number in self._samples:
+            leaf, method, model, train = kinds[number]
+            if key != before:
+                trained = False
+                if method and model:
+                    self.makers[method, model] += 1
+            self.train[leaf] += train and not trained
+            before, trained = key, trained or train
+
+
+def card(files: Contents, facts: CardFacts) -> str:
     """README.md: front matter for `datasets` and the hub, then prose and tables."""
     sections = [
         introduction(files),
@@ -70,14 +117,14 @@ def card(files: Files, facts: CardFacts) -> str:
     return front_matter(files, facts) + "\n" + "\n\n".join(sections) + "\n"
 
 
-def front_matter(files: Files, facts: CardFacts) -> str:
+def front_matter(files: Contents, facts: CardFacts) -> str:
     licenses = [name.lower() for name in facts.licenses] or ["other"]
     told: dict[str, object] = {
         "pretty_name": "Instruction data from a taxonomy",
         "license": licenses[0] if len(licenses) == 1 else licenses,
         "task_categories": ["text-generation"],
         "tags": ["synthetic", "instruction-tuning", "taxonomy"],
-        "size_categories": [size(sum(map(len, files.values())))],
+        "size_categories": [size(files.rows.total())],
     }
     configs = present(files)
     if configs:
@@ -90,12 +137,12 @@ def front_matter(files: Files, facts: CardFacts) -> str:
     return f"---\n{yaml.safe_dump(told, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def present(files: Files) -> dict[str, dict[str, list[str]]]:
+def present(files: Contents) -> dict[str, dict[str, list[str]]]:
     """The configs and splits that have rows, with their files."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, parts in CONFIGS.items():
         for part, paths in parts.items():
-            filled = [path for path in paths if files.get(path)]
+            filled = [path for path in paths if files.rows[path]]
             if filled:
                 found.setdefault(name, {})[part] = filled
     return found
@@ -112,8 +159,8 @@ def size(rows: int) -> str:
     return next((name for limit, name in SIZES if rows < limit), "n>1M")
 
 
-def introduction(files: Files) -> str:
-    rows = sum(map(len, files.values()))
+def introduction(files: Contents) -> str:
+    rows = files.rows.total()
     return f"""# Instruction data from a taxonomy
 
 {rows} conversations for supervised fine-tuning, in two phases: knowledge, then skills. All but the replay rows are
@@ -122,7 +169,7 @@ synthetic: they were made from the leaves of a taxonomy, their seed examples and
 {table(("column", "holds"), COLUMNS.items())}"""
 
 
-def loading(files: Files) -> str:
+def loading(files: Contents) -> str:
     configs = present(files)
     if not configs:
         return "## Loading\n\nNothing to load: no sample was kept."
@@ -139,9 +186,8 @@ folder = "{FOLDER}"  # where this card lies
 ```"""
 
 
-def making(files: Files, facts: CardFacts) -> str:
-    makers = {row.sample: (row.method, row.model) for row in each(files) if row.method and row.model}
-    made = [(method, model, count) for (method, model), count in sorted(Counter(makers.values()).items())]
+def making(files: Contents, facts: CardFacts) -> str:
+    made = [(method, model, count) for (method, model), count in sorted(files.makers.items())]
     return f"""## How it was made
 
 `rules` cut questions and answers out of the sentences of a document; `simulation` draws parameters and computes the
@@ -151,10 +197,8 @@ All that is drawn follows from seed {facts.seed}.
 {table(("method", "by", "samples"), made)}"""
 
 
-def leaves(files: Files, facts: CardFacts) -> str:
-    train = Counter(leaf for leaf, _ in {(row.leaf, row.sample) for row in each(files, test=False)})
-    test = Counter(row.leaf for row in files.get(TEST, ()))
-    lines = [(leaf.leaf, leaf.made, leaf.kept, train[leaf.leaf], test[leaf.leaf]) for leaf in facts.leaves]
+def leaves(files: Contents, facts: CardFacts) -> str:
+    lines = [(leaf.leaf, leaf.made, leaf.kept, files.train[leaf.leaf], files.test[leaf.leaf]) for leaf in facts.leaves]
     return "## Leaves\n\n" + table(("leaf", "made", "kept", "train", "test"), lines)
 
 
@@ -173,8 +217,8 @@ def settings(options: Mapping[str, Plain]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
-def splitting(files: Files, facts: CardFacts) -> str:
-    lines = [(path, len(rows), sum(row.leaf == "replay" for row in rows)) for path, rows in files.items() if rows]
+def splitting(files: Contents, facts: CardFacts) -> str:
+    lines = [(path, files.rows[path], files.replayed[path]) for path in FILES if files.rows[path]]
     return f"""## Splits
 
 Up to {facts.test_share:.0%} of each leaf's samples are set aside for test, by question: no test question is in
@@ -193,10 +237,6 @@ and unsupported numbers and names, and cannot tell whether a sentence is true, a
 questions, simulations vary few phrasings: a model trained on these alone learns facts and procedures rather than style.
 No search for personal data was made. The test split asks questions unseen in training about facts that may have been
 trained; to compare models, use the leaves' own held-out questions, which are not in this dataset."""
-
-
-def each(files: Files, *, test: bool = True) -> Iterable[Row]:
-    return (row for path, rows in files.items() if test or path != TEST for row in rows)
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Annotated
 
 from pydantic import Field
 
 from instructlab_like.dataset.rows import Phase, phase_of, row
+from instructlab_like.digests import Sorter
 from instructlab_like.errors import RecipeError
 from instructlab_like.records import Message, Record, Row, Sample, digest, plain
 
 REPLAY = "replay"  # the leaf of rows that belong to none
+ORDER = 16  # bytes of the digest by which rows are put in order
 
 
 class Replay(Record):
@@ -22,8 +25,8 @@ class Replay(Record):
 
 def mix(
     train: Sequence[Sample], replay: Sequence[Replay], *, share: float, seed: int, knowledge_share: float = 0.25
-) -> list[Row]:
-    """The training rows: the knowledge phase, then the skills phase, each shuffled by digest.
+) -> Iterator[Row]:
+    """The training rows: the knowledge phase, then the skills phase, each shuffled by digest; made one by one.
 
     `share` of each phase's rows replays the base's own tasks, and `knowledge_share` of the skills phase repeats rows of
     the knowledge phase. A row is taken at most once per phase, so a share is missed where too few rows are there. A
@@ -35,40 +38,65 @@ def mix(
             where="replay_share",
             fix=f"choose less than {1 - knowledge_share:g}",
         )
-    knowledge = [row(sample) for sample in train if phase_of(sample) == "knowledge"]
-    skills = [row(sample) for sample in train if phase_of(sample) == "skills"]
-    first = with_replay(knowledge, replay, [], share=share, repeated=0.0, phase="knowledge", seed=seed)
-    again = [row(sample, "skills") for sample in train if phase_of(sample) == "knowledge"]
-    repeated = knowledge_share if again else 0.0
-    return first + with_replay(skills, replay, again, share=share, repeated=repeated, phase="skills", seed=seed)
+    knowledge, skills, again = Shuffle("knowledge", seed), Shuffle("skills", seed), Shuffle("skills again", seed)
+    for place, sample in enumerate(train):
+        if phase_of(sample) == "knowledge":
+            knowledge.add(sample.lineage.leaf, sample.id, place)
+            again.add(sample.lineage.leaf, sample.id, place)
+        else:
+            skills.add(sample.lineage.leaf, sample.id, place)
+    old = {digest(plain(conversation))[:32]: conversation for conversation in replay}
+    return chain(
+        phase_rows("knowledge", knowledge, None, train, old, share=share, repeated=0.0, seed=seed),
+        phase_rows("skills", skills, again, train, old, share=share, repeated=knowledge_share, seed=seed),
+    )
 
 
-def with_replay(
-    new: Sequence[Row],
-    replay: Sequence[Replay],
-    again: Sequence[Row],
+class Shuffle:
+    """Rows by number, in an order that depends on their ids, the purpose and the seed alone."""
+
+    def __init__(self, purpose: str, seed: int) -> None:
+        self.purpose, self.seed = purpose, seed
+        self.sorter = Sorter(ORDER)
+
+    def __len__(self) -> int:
+        return len(self.sorter)
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for _, number in self.sorter)
+
+    def add(self, leaf: str, sample: str, number: int) -> None:
+        self.sorter.add(bytes.fromhex(digest([self.seed, self.purpose, leaf, sample]))[:ORDER], number)
+
+
+def phase_rows(
+    phase: Phase,
+    new: Shuffle,
+    again: Shuffle | None,
+    train: Sequence[Sample],
+    replay: Mapping[str, Replay],
     *,
     share: float,
     repeated: float,
-    phase: Phase,
     seed: int,
-) -> list[Row]:
+) -> Iterator[Row]:
     """The phase's `new` rows with `share` of base replay and `repeated` of the rows `again` among them, shuffled."""
     if not new:
-        return []
+        return
+    repeated = repeated if again else 0.0
     total = len(new) / (1 - share - repeated)
-    old = shuffled(
-        {found.sample: found for found in (replay_row(phase, old) for old in replay)}.values(), f"{phase} replay", seed
-    )
-    chosen = shuffled(again, f"{phase} again", seed)
-    return shuffled([*new, *old[: round(share * total)], *chosen[: round(repeated * total)]], phase, seed)
-
-
-def replay_row(phase: Phase, conversation: Replay) -> Row:
-    sample = digest(plain(conversation))[:32]
-    return Row(messages=conversation.messages, phase=phase, leaf=REPLAY, sample=sample)
-
-
-def shuffled(rows: Iterable[Row], purpose: str, seed: int) -> list[Row]:
-    """The rows in an order that depends on their ids, the purpose and the seed alone."""
-    return sorted(rows, key=lambda found: digest([seed, purpose, found.leaf, found.sample]))
+    old = list(replay)
+    order = Shuffle(f"{phase} replay", seed)
+    for number, id in enumerate(old):
+        order.add(REPLAY, id, number)
+    for number in islice(order, round(share * total)):
+        new.add(REPLAY, old[number], len(train) + number)
+    for place in islice(again or (), round(repeated * total)):
+        sample = train[place]
+        new.add(sample.lineage.leaf, sample.id, place)
+    for number in new:
+        if number < len(train):
+            yield row(train[number], phase)
+        else:
+            id = old[number - len(train)]
+            yield Row(messages=replay[id].messages, phase=phase, leaf=REPLAY, sample=id)

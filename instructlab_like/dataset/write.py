@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
-from instructlab_like.dataset.card import KNOWLEDGE, SKILLS, TEST, CardFacts, card
-from instructlab_like.records import Row
-from instructlab_like.workspace import write_records, write_whole
+from instructlab_like.dataset.card import FILES, KNOWLEDGE, SKILLS, TEST, CardFacts, Contents, card
+from instructlab_like.records import Row, plain
+from instructlab_like.workspace import dump, replacing, write_whole
+
+PHASES = {"knowledge": KNOWLEDGE, "skills": SKILLS}
 
 
-def write(folder: Path, train: Sequence[Row], test: Sequence[Row], facts: CardFacts) -> None:
+def write(folder: Path, train: Iterable[Row], test: Iterable[Row], facts: CardFacts) -> None:
     """Write `data/knowledge-train.jsonl`, `data/skills-train.jsonl`, `data/test.jsonl` and `README.md`.
 
     A file without rows is not written, and removed if an earlier dataset had it: `datasets` loads no empty file. The
-    same rows and facts give the same bytes.
+    same rows and facts give the same bytes. Rows are let go as they are written.
     """
-    files = {
-        KNOWLEDGE: [row for row in train if row.phase == "knowledge"],
-        SKILLS: [row for row in train if row.phase == "skills"],
-        TEST: list(test),
-    }
-    for name, rows in files.items():
-        if rows:
-            write_records(folder / name, rows)
-        else:
-            (folder / name).unlink(missing_ok=True)
-    write_whole(folder / "README.md", card(files, facts).encode("utf-8"))
+    contents = Contents()
+    with ExitStack() as stack:
+        files: dict[str, BinaryIO] = {}
+        for path, row in chain(((PHASES[row.phase], row) for row in train), ((TEST, row) for row in test)):
+            if path not in files:
+                files[path] = stack.enter_context(replacing(folder / path))
+            files[path].write(dump(plain(row)))
+            contents.add(path, row)
+    contents.settle()
+    for path in FILES:
+        if path not in files:
+            (folder / path).unlink(missing_ok=True)
+    write_whole(folder / "README.md", card(contents, facts).encode("utf-8"))
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> tuple[int, int]:

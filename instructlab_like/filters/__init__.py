@@ -9,6 +9,7 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ class Surroundings(Record):
     """What stands around the samples and may decide about them."""
 
     held_out: tuple[Item, ...] = ()
+    scratch: Path | None = None  # folder for what does not fit into memory; None: where temporary files go
 
 
 class Filter(BaseModel):
@@ -85,10 +87,13 @@ class SampleFilter(Filter, ABC):
 
 
 class SetFilter(Filter, ABC):
-    """Judges samples against one another and against what stands around them."""
+    """Judges samples against one another and against what stands around them.
+
+    There may be more samples than fit into memory: each is read when it is looked at, and gone when it is let go.
+    """
 
     @abstractmethod
-    def judge(self, samples: Sequence[Sample], around: Surroundings, /) -> list[Verdict]:
+    def judge(self, samples: Sequence[Sample], around: Surroundings, /) -> Iterable[Verdict]:
         """One verdict per sample, in the order given, which is the order of ids."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
+from instructlab_like.digests import Fingerprints
 from instructlab_like.filters import SetFilter, Surroundings
 from instructlab_like.records import Sample, Verdict, normalise
 
@@ -23,21 +24,28 @@ class ExactDuplicate(SetFilter):
     contradictions: bool = True
     """Also reject the same question with another answer."""
 
-    def judge(self, samples: Sequence[Sample], _around: Surroundings, /) -> list[Verdict]:
-        first: dict[str, Sample] = {}
-        asked: dict[str, Sample] = {}
-        verdicts: list[Verdict] = []
-        for sample in samples:
-            key, question = sample.duplicate_key, question_key(sample)
-            if key in first:
-                verdicts.append(self.reject(sample, "same question, same answer", partner=first[key].id))
-            elif self.contradictions and question in asked:
-                verdicts.append(self.reject(sample, "same question, other answer", partner=asked[question].id))
+    def judge(self, samples: Sequence[Sample], _around: Surroundings, /) -> Iterator[Verdict]:
+        first, asked = Fingerprints(), Fingerprints()  # the places of kept samples, by duplicate and by question key
+        for place, sample in enumerate(samples):
+            key, question = duplicate_key(sample), question_key(sample)
+            if same := known(first, key, samples, duplicate_key):
+                yield self.reject(sample, "same question, same answer", partner=same.id)
+            elif self.contradictions and (other := known(asked, question, samples, question_key)):
+                yield self.reject(sample, "same question, other answer", partner=other.id)
             else:
-                first[key] = sample
-                asked.setdefault(question, sample)
-                verdicts.append(self.keep(sample, "the first of its kind"))
-        return verdicts
+                first.add(key, place)
+                if self.contradictions:
+                    asked.add(question, place)
+                yield self.keep(sample, "the first of its kind")
+
+
+def known(places: Fingerprints, key: str, samples: Sequence[Sample], key_of: Callable[[Sample], str]) -> Sample | None:
+    """The sample that was kept under this very key."""
+    return next((found for place in places.find(key) if key_of(found := samples[place]) == key), None)
+
+
+def duplicate_key(sample: Sample) -> str:
+    return sample.duplicate_key
 
 
 def question_key(sample: Sample) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -30,10 +30,11 @@ class HeldOutOverlap(SetFilter):
     words: Annotated[int, Field(ge=2)] = 8
     """Length of a shared run of words that gives a held-out question away."""
 
-    def judge(self, samples: Sequence[Sample], around: Surroundings, /) -> list[Verdict]:
+    def judge(self, samples: Sequence[Sample], around: Surroundings, /) -> Iterator[Verdict]:
         closed = Index(around.held_out, self.words, with_passage=False)
         opened = Index(around.held_out, self.words, with_passage=True)
-        return [self.compare(sample, opened if about_passage(sample) else closed) for sample in samples]
+        for sample in samples:
+            yield self.compare(sample, opened if about_passage(sample) else closed)
 
     def compare(self, sample: Sample, index: Index) -> Verdict:
         passage = sample.context if about_passage(sample) else None

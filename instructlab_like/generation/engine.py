@@ -121,6 +121,7 @@ class Engine:
         self.open: dict[int, Open] = {}
         self.under_way: dict[str, list[Call]] = {}
         self.tries: Counter[str] = Counter()
+        self.refusal: TeacherError | None = None  # the last call that failed for good
         self.stopping: StoppedError | None = None  # nothing more is asked; what is under way may end
         self.due: list[tuple[Then, Completion | None]] = []
         self.ready: list[Ready] = []
@@ -157,6 +158,8 @@ class Engine:
                     task.cancel()
                 await asyncio.gather(*over, return_exceptions=True)
         self.raise_first(tasks)
+        if self.refusal and not self.tally.answered and not self.tally.reused:
+            raise self.resumable(self.refusal)
 
     async def end(self) -> None:
         """Over when all walks are, and what was asked beside them, which was paid for."""
@@ -175,7 +178,9 @@ class Engine:
         broken = any(task.done() and not task.cancelled() and task.exception() for task in tasks)
         left = [task for task in workers if not task.done()]
         if left:
-            await asyncio.wait(left, timeout=GRACE if broken else None)
+            await asyncio.wait(left, timeout=0 if self.journal.broken else GRACE if broken else None)
+        if self.asking_aside is not None and not self.journal.broken:
+            await asyncio.wait([self.asking_aside], timeout=GRACE)
         if not broken:
             await self.written(Lookup(""))  # when this is read, all before it is on disk and has been gone on with
 
@@ -280,7 +285,8 @@ class Engine:
     async def attempt(self, desk: Desk, call: Call) -> None:
         prompt = call.prompt
         stop = await self.allowed(prompt) if self.asking else None
-        held = await self.written(Lookup(prompt.key) if stop or not self.asking else intent(prompt))
+        known = await self.beforehand(prompt) if self.aside and self.aside.urgent and not stop else None
+        held = known or await self.written(Lookup(prompt.key) if stop or not self.asking else intent(prompt))
         if held is not None:
             if stop is None and self.asking:
                 self.purse.unused(prompt)
@@ -301,8 +307,8 @@ class Engine:
             self.ended.set()
             return
         try:
-            if self.aside is not None:
-                await self.beside(self.aside)
+            if self.aside is not None and self.asking_aside is None:
+                self.beside(self.aside)
             completion = await desk.teacher.answer(prompt)
         except PassingError as error:
             self.passed(desk, call, error)
@@ -327,14 +333,18 @@ class Engine:
             self.tally.answered += 1
             self.journal.enter(completion, lambda _: self.answered(prompt.key, completion))
 
-    async def beside(self, aside: Aside) -> None:
-        """With the first call that is really made, ask what else there is to ask; wait for it if it is urgent."""
-        if self.asking_aside is None:
-            if self.purse.narrow and not aside.urgent:
-                return
-            self.asking_aside = asyncio.create_task(aside.ask(self.written))
-        if aside.urgent:
-            await asyncio.shield(self.asking_aside)
+    async def beforehand(self, prompt: Prompt) -> Completion | None:
+        """The answer that the ledger has; else wait for what must be known before anything is asked."""
+        assert self.aside is not None
+        if (held := await self.written(Lookup(prompt.key))) is None:
+            await asyncio.shield(self.asking_aside or self.beside(self.aside))
+        return held
+
+    def beside(self, aside: Aside) -> asyncio.Task[None]:
+        """With the first call that is really made, ask what else there is to ask."""
+        spare = self.purse.narrow and not aside.urgent
+        self.asking_aside = asyncio.create_task(nobody() if spare else aside.ask(self.written))
+        return self.asking_aside
 
     async def allowed(self, prompt: Prompt) -> StoppedError | None:
         """Have the purse reserve the call, or say why not, once no answer under way can change its mind."""
@@ -383,8 +393,9 @@ class Engine:
 
     def hopeless(self, error: TeacherError) -> None:
         """Raise when nothing has been answered yet and several calls failed: something is wrong with all of them."""
+        self.refusal = TeacherError(error.what, where=error.where, fix=error.fix)
         if not self.tally.answered and not self.tally.reused and self.tally.failed.total() >= MOST_REFUSALS:
-            raise TeacherError(error.what, where=error.where, fix=error.fix) from error
+            raise self.refusal from error
 
     def answered(self, key: str, completion: Completion) -> None:
         for call in self.under_way.pop(key):
@@ -434,6 +445,10 @@ def uncollected() -> Iterator[None]:
 
 def placed(end: End) -> tuple[int, ...]:
     return end.place
+
+
+async def nobody() -> None:
+    """Nothing is asked beside the walks."""
 
 
 def nothing(_: Completion | None) -> None:

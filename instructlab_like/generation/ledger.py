@@ -58,6 +58,11 @@ INSERT INTO calls (key, request, model, state, attempts, intended, purpose) VALU
 ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1, lost = lost + (state = 'intended'), state = 'intended',
     intended = excluded.intended, error = NULL, kind = NULL, finished = NULL WHERE state != 'answered'
 """
+INTEND_AGAIN = """
+INSERT INTO calls (key, request, model, state, attempts, intended, purpose) VALUES (?, ?, ?, 'intended', 1, ?, ?)
+ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1, lost = lost + (state = 'intended'), state = 'intended',
+    intended = excluded.intended, answer = NULL, error = NULL, kind = NULL, finished = NULL
+"""
 ANSWERED = "SELECT answer FROM calls WHERE key = ? AND answer IS NOT NULL"
 COMMIT = (
     "UPDATE calls SET state = 'answered', answer = ?, error = NULL, kind = NULL, finished = ?, "
@@ -165,9 +170,11 @@ class Ledger:
     def enter(self, entry: Entry) -> Completion | None:
         execute = self.connection.execute
         if isinstance(entry, Intent):
-            done = execute(
-                INTEND, (entry.key, entry.request, entry.model, time.time(), entry.purpose)
-            ).rowcount  # no row where the call is answered
+            wanted = (entry.key, entry.request, entry.model, time.time(), entry.purpose)
+            if entry.purpose == "probe":  # a question about the server as it is now: an old answer is none
+                execute(INTEND_AGAIN, wanted)
+                return None
+            done = execute(INTEND, wanted).rowcount  # no row where the call is answered
             return None if done else self.committed(entry.key)
         if isinstance(entry, Lookup):
             return self.committed(entry.key)

@@ -149,7 +149,7 @@ class Purse:
         return Most(tokens_in + tokens_out, cost(self.prices.get(model), tokens_in, tokens_out))
 
 
-BUDGET = re.compile(r"(\d[\d_,]*) *(calls?|tokens?)|(\d+(?:\.\d+)?|\.\d+)")
+BUDGET = re.compile(r"(\d[\d_,]*) *(calls?|tokens?)|(\d+(?:\.\d+)?|\.\d+)", re.ASCII)
 
 
 def read_budget(told: Iterable[str]) -> dict[str, int | float]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from instructlab_like.flows import AskStep, Flow
 from instructlab_like.generation.extrapolate import Amounts, Estimate, Stratum, estimate
+from instructlab_like.generation.figures import Figure
 from instructlab_like.generation.foresee import Shape
 from instructlab_like.generation.purse import MILLION, Price
 from instructlab_like.generation.reckon import CHARACTERS, Part, Reckoner, Sum
@@ -21,17 +21,6 @@ from instructlab_like.records import Record
 UNNAMED = "unnamed"  # the identity of a teacher that is planned for and not asked
 FEW = 5  # starts walked to their end, below which there is no interval
 ENOUGH = 10  # starts of a leaf that were walked to their end, from which on it is reckoned by itself
-
-
-class Figure(Record):
-    value: int | float | None  # None: unknown
-    bound: Literal["exact", "about", "at most", "unknown"]
-    basis: str
-    interval: tuple[float, float] | None = None  # 95 %
-
-    @classmethod
-    def unknown(cls, basis: str) -> Figure:
-        return cls(value=None, bound="unknown", basis=basis)
 
 
 class Cost(Record):

@@ -195,9 +195,12 @@ class Walk:
         made: list[Outcome] = []
         for group in groups:
             made += self.grown(call, group)
-        if reading.broken:
-            whole = f"{reading.broken} more of the answer is not whole" if step.fan_out else "a second is not whole"
-            made.append(Lost(call.candidate.start, (*call.candidate.place, call.draw), self.on_call(call, whole)))
+        cut = step.fan_out and completion.finish_reason == "length"
+        if reading.broken or cut:
+            more = f"{reading.broken} more of the answer {'is' if reading.broken == 1 else 'are'} not whole"
+            why = more if reading.broken else "the answer breaks off after what is whole"
+            why += "; it was cut off at max_tokens" if cut else ""
+            made.append(Lost(call.candidate.start, (*call.candidate.place, call.draw), self.on_call(call, why)))
         return made
 
     def failed(self, call: Call, failure: Failure) -> list[Outcome]:

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from instructlab_like.checking.forms.plain import shown
+from instructlab_like.generation.figures import number
 from instructlab_like.preview import terminal, wording
 from instructlab_like.preview.facts import LeafPreview, Preview
 
@@ -108,7 +109,7 @@ def _row(leaf: LeafPreview) -> str:
         return "| " + " | ".join([*cells, *["–"] * 5, str(len(leaf.overlaps))]) + " |"
     asked = leaf.teacher
     figures = (leaf.made, leaf.kept, *((asked.calls, asked.tokens_in, asked.tokens_out) if asked else [None] * 3))
-    return "| " + " | ".join([*cells, *map(wording.number, figures), str(len(leaf.overlaps))]) + " |"
+    return "| " + " | ".join([*cells, *map(number, figures), str(len(leaf.overlaps))]) + " |"
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from instructlab_like.generation.figures import Figure
+from instructlab_like.generation.quote import Cost
 from instructlab_like.records import Record
 from instructlab_like.taxonomy.findings import Finding
 from instructlab_like.taxonomy.past import Base
 
-FORMAT = 1  # of the JSON form; rises when a field changes its meaning or goes
-
-
-class Figure(Record):
-    value: int | float | None  # None: unknown
-    bound: Literal["exact", "about", "at most", "unknown"]
-    basis: str
-
-    @classmethod
-    def unknown(cls, basis: str) -> Figure:
-        return cls(value=None, bound="unknown", basis=basis)
-
-
-class Cost(Record):
-    """What asking a teacher for all that a full run asks would take."""
-
-    calls: Figure
-    answered: int  # of the calls: in the run's ledger, so paid for and never asked again
-    tokens_in: Figure
-    tokens_out: Figure
-    money: Figure
-    seconds: Figure
+FORMAT = 2  # of the JSON form; rises when a field changes its meaning or goes
 
 
 class Rejection(Record):
@@ -115,8 +96,8 @@ class Shift(Record):
 class Settings(Record):
     """The part of the recipe that decides the figures."""
 
-    methods: tuple[str, ...]
-    teacher: str | None  # the identity of the one that was asked
+    flows: tuple[str, ...]
+    teacher: str | None  # the identities of those who were asked
     chunk_words: int
     pairs_per_prompt: int
     prompts_per_leaf: int

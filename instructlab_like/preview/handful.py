@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 
+from instructlab_like.flows import AskStep
+from instructlab_like.generation.walk import Start
 from instructlab_like.preview.facts import Rejection, Shown
 from instructlab_like.records import AskTask, Sample, Verdict
 
 
-def to_ask(tasks: Iterable[AskTask], samples: int, *, pairs: int) -> list[AskTask]:
-    """As many of a leaf's tasks as should give `samples`, spread over its plan.
+def to_ask(starts: Iterable[Start], samples: int, *, pairs: int) -> list[Start]:
+    """As many of a leaf's starts as should give `samples`, spread over its plan; `pairs` of them a prompt for several.
 
     In the order of call keys: a preview of more samples asks what one of fewer has asked, and then some.
     """
-    distinct = {task.prompt.key: task for task in tasks}
-    return [distinct[key] for key in sorted(distinct)[: -(-samples // pairs)]]
+    distinct = {start.task.prompt.key: start for start in starts if isinstance(start.task, AskTask)}
+    picked: list[Start] = []
+    for key in sorted(distinct):
+        if samples <= 0:
+            break
+        picked.append(distinct[key])
+        first = distinct[key].flow.first
+        samples -= pairs if isinstance(first, AskStep) and first.fan_out else 1
+    return picked
 
 
 def shown(samples: Sequence[Sample], verdicts: Sequence[Verdict], most: int) -> tuple[Shown, ...]:

@@ -6,58 +6,67 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from instructlab_like.errors import TemplateError
-from instructlab_like.generation.plan import plan
+from instructlab_like.flows import Flow, RulesStep, load_flows
+from instructlab_like.generation.foresee import first_prompts, most_samples
+from instructlab_like.generation.plan import simulated
 from instructlab_like.generation.unaided import unaided
 from instructlab_like.preview.facts import Share, Shift
 from instructlab_like.recipe import GenerateRecipe
-from instructlab_like.records import AskTask, Chunk, Leaf, RulesTask, SimulationTask, digest
+from instructlab_like.records import Chunk, Leaf, RulesTask, Skill, digest
 
-UNNAMED = "unnamed"  # the identity of a teacher that is planned for and not asked
 MOST_CHUNKS = 600  # over which the rules are run to count their pairs; those of more are estimated
 MOST_SIMULATIONS = 12  # that are drawn to count what they hold; of more the number that is asked for counts
 
 
 class Census:
-    """Counts the samples that a full run makes of leaves, before its filters; what stands in both trees, once."""
+    """Counts the samples that a full run makes of leaves, before any is rejected; what stands in both trees, once."""
 
-    def __init__(self, recipe: GenerateRecipe) -> None:
+    def __init__(self, recipe: GenerateRecipe, flows: Sequence[Flow] | None = None) -> None:
         self.recipe = recipe
+        self.flows = load_flows(recipe.flows) if flows is None else flows
         self.chunks_left = MOST_CHUNKS
         self.simulations_left = MOST_SIMULATIONS
         self.pairs = self.characters = 0  # of the chunks over which the rules were run
         self.known: dict[str, int] = {}
 
-    def remember(self, leaf: Leaf, chunks: Sequence[Chunk], made: int) -> None:
-        """Take over what the model-free methods have made of a leaf."""
-        self.known[_key(leaf, chunks)] = made
+    def remember(self, leaf: Leaf, chunks: Sequence[Chunk], flow: Flow, made: int) -> None:
+        """Take over what a flow has made of a leaf without a model."""
+        self.known[_key(leaf, chunks, flow)] = made
 
     def count(self, leaf: Leaf, chunks: Sequence[Chunk]) -> int:
         """The samples of a leaf; raises TemplateError for a simulation that cannot be drawn."""
-        teacher = UNNAMED if "teacher" in self.recipe.methods else None
-        tasks = plan([leaf], {leaf.path: chunks}, self.recipe, teacher=teacher)
-        asked = sum(isinstance(task, AskTask) for task in tasks) * self.recipe.pairs_per_prompt
-        key = _key(leaf, chunks)
-        if key not in self.known:
-            self.known[key] = sum(self._made(task) for task in tasks if not isinstance(task, AskTask))
-        return asked + self.known[key]
+        return sum(self._of(leaf, chunks, flow) for flow in self.flows if flow.takes(leaf))
 
     @property
     def basis(self) -> str:
-        ways = {
-            "teacher": f"planned prompts × {self.recipe.pairs_per_prompt} pairs asked for",
-            "rules": "pairs made",
-            "simulation": "draws made",
-        }
-        told = ", ".join(f"{method}: {ways[method]}" for method in dict.fromkeys(self.recipe.methods))
+        told = ", ".join(f"{flow.name}: {self._way(flow)}" for flow in self.flows)
         if self.chunks_left < 0:
             told += f"; beyond {MOST_CHUNKS} chunks estimated by their length"
         if self.simulations_left < 0:
             told += f"; beyond {MOST_SIMULATIONS} simulations as many as are asked for"
-        return f"samples before any filter ({told})"
+        return f"samples before any is rejected ({told})"
 
-    def _made(self, task: RulesTask | SimulationTask) -> int:
-        if isinstance(task, RulesTask):
-            return self._pairs(task)
+    def _way(self, flow: Flow) -> str:
+        most = most_samples(flow, self.recipe)
+        if flow.asks:
+            return f"planned prompts × {most} samples at most"
+        made = "pairs made" if isinstance(flow.first, RulesStep) else "draws made"
+        return f"{made} × {most} at most" if most > 1 else made
+
+    def _of(self, leaf: Leaf, chunks: Sequence[Chunk], flow: Flow) -> int:
+        most = most_samples(flow, self.recipe)
+        if flow.asks:
+            return first_prompts(leaf, flow, len(chunks), self.recipe) * most
+        key = _key(leaf, chunks, flow)
+        if key not in self.known:
+            self.known[key] = self._made(leaf, chunks, flow)
+        return self.known[key] * most
+
+    def _made(self, leaf: Leaf, chunks: Sequence[Chunk], flow: Flow) -> int:
+        if isinstance(flow.first, RulesStep):
+            return sum(self._pairs(RulesTask(leaf=leaf.path, leaf_blob=leaf.blob, chunk=chunk)) for chunk in chunks)
+        assert isinstance(leaf, Skill)
+        task = simulated(leaf, flow.name, self.recipe)
         self.simulations_left -= 1
         return len(unaided(task)) if self.simulations_left >= 0 else task.count
 
@@ -137,7 +146,9 @@ def _share(count: int | None, total: int) -> float | None:
     return round(count / total, 4) if count is not None and total else None
 
 
-def _key(leaf: Leaf, chunks: Sequence[Chunk]) -> str:
-    """What decides the model-free samples of a leaf."""
-    simulation = leaf.simulation.model_dump(mode="json") if leaf.kind == "skill" and leaf.simulation else None
-    return digest([leaf.kind, simulation, [chunk.id for chunk in chunks], [c.headings for c in chunks]])
+def _key(leaf: Leaf, chunks: Sequence[Chunk], flow: Flow) -> str:
+    """What decides how many samples a flow makes of a leaf without a model."""
+    if isinstance(flow.first, RulesStep):
+        return digest(["rules", [chunk.id for chunk in chunks], [chunk.headings for chunk in chunks]])
+    assert isinstance(leaf, Skill)
+    return digest(["simulation", leaf.simulation.model_dump(mode="json") if leaf.simulation else None])

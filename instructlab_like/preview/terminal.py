@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from instructlab_like.checking.forms.plain import line
+from instructlab_like.generation.figures import number
 from instructlab_like.preview import wording
 from instructlab_like.preview.facts import LeafPreview, Preview, Shown
 
@@ -61,19 +62,19 @@ def leaf_rows(leaf: LeafPreview) -> Iterator[str]:
         yield _told("documents", f"{leaf.documents}, in {leaf.chunks} chunks")
     for name, figure in (("made", leaf.made), ("kept", leaf.kept)):
         if figure is not None:
-            yield _told(name, f"{wording.number(figure)}  ({figure.basis})")
+            yield _told(name, f"{number(figure)}  ({figure.basis})")
     yield from _limited("rejected", wording.tallies(leaf.rejections))
     if leaf.teacher is not None:
         yield _told("teacher", "what a full run would ask of one")
         yield from (f"    {name:<10} {figure}  ({basis})" for name, figure, basis in wording.bases(leaf.teacher))
     yield from _limited("overlap", list(map(cut, wording.repeats(leaf.overlaps))))
-    for number, shown in enumerate(leaf.samples, start=1):
-        yield from _sample(number, shown)
+    for place, shown in enumerate(leaf.samples, start=1):
+        yield from _sample(place, shown)
 
 
-def _sample(number: int, shown: Shown) -> Iterator[str]:
+def _sample(place: int, shown: Shown) -> Iterator[str]:
     fate = wording.verdict(shown.rejection) if shown.rejection else "kept"
-    yield _told(f"sample {number}", f"{shown.method}, {fate}")
+    yield _told(f"sample {place}", f"{shown.method}, {fate}")
     if shown.context:
         yield f"    about  {cut(shown.context)}"
     yield f"    asks   {cut(shown.question)}"

@@ -6,30 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from instructlab_like.errors import position
-from instructlab_like.preview.facts import Change, Cost, Figure, Overlap, Preview, Rejection, Share
+from instructlab_like.generation.figures import duration, number
+from instructlab_like.generation.quote import Cost
+from instructlab_like.preview.facts import Change, Overlap, Preview, Rejection, Share
 from instructlab_like.taxonomy.findings import Finding
-
-_SIGNS = {"exact": "", "about": "≈ ", "at most": "≤ "}
-
-
-def number(figure: Figure | None) -> str:
-    """A figure without its basis: 1,234, ≈ 1,234, ≤ 1,234, or "unknown"."""
-    if figure is None or figure.value is None:
-        return "unknown"
-    value = figure.value
-    shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-    return f"{_SIGNS[figure.bound]}{shown}"
-
-
-def duration(figure: Figure) -> str:
-    if figure.value is None:
-        return number(figure)
-    if figure.value < 1:
-        return f"{_SIGNS[figure.bound]}{figure.value:.2g} s"
-    minutes, seconds = divmod(round(figure.value), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{seconds} s" if not hours else ""]
-    return _SIGNS[figure.bound] + (" ".join(filter(None, parts)) or "0 s")
 
 
 def bases(cost: Cost) -> Iterator[tuple[str, str, str]]:
@@ -119,7 +99,7 @@ def settings(told: Preview) -> str:
     recipe = told.settings
     asked = f"teacher {recipe.teacher}" if recipe.teacher else "no teacher asked"
     return (
-        f"methods {', '.join(recipe.methods) or 'none'} ({asked}); chunks of {recipe.chunk_words} words; at most "
+        f"flows {', '.join(recipe.flows) or 'none'} ({asked}); chunks of {recipe.chunk_words} words; at most "
         f"{recipe.prompts_per_leaf} prompts a leaf, {recipe.pairs_per_prompt} pairs a prompt, {recipe.max_tokens} "
         f"tokens an answer; filters {', '.join(recipe.filters) or 'none'}"
     )

@@ -16,10 +16,11 @@ from instructlab_like.generation.purse import Price, Purse, cost
 from instructlab_like.generation.quote import UNNAMED, Terms
 from instructlab_like.generation.walk import Start, Walk
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
+from instructlab_like.records import Completion, Prompt
 from instructlab_like.stages.probing import Probing, needs
 from instructlab_like.stages.progress import Outlook, Progress, Sized
 from instructlab_like.teachers import Teacher, open_teacher
-from instructlab_like.teachers.probe import Capabilities
+from instructlab_like.teachers.probe import Capabilities, Recorder
 
 EVERY = 0.5  # seconds between two looks at how far it is
 
@@ -51,11 +52,31 @@ class Asked:
             yield f"{everything.lost} of them were under way when a run was stopped, and may have been paid for twice"
 
 
+class Absent:
+    """A teacher's place where nobody is asked: its identity, by which the ledger knows its answers."""
+
+    capacity = 16
+    notices: Sequence[str] = ()
+
+    def __init__(self, told: TeacherRecipe) -> None:
+        self.identity = f"http:{told.model}" if told.kind == "http" else open_teacher(told).identity
+
+    async def answer(self, prompt: Prompt) -> Completion:
+        raise AssertionError(f"nobody is asked: {prompt.key}")
+
+    async def probe(self, _record: Recorder, /) -> Capabilities:
+        raise AssertionError("nobody is asked")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class Staff:
     """The teachers of a run, one for each recipe of one, whatever roles it has."""
 
-    def __init__(self, flows: Sequence[Flow], recipe: GenerateRecipe) -> None:
-        self.recipe = recipe
+    def __init__(self, flows: Sequence[Flow], recipe: GenerateRecipe, *, asking: bool = True) -> None:
+        self.flows, self.recipe = flows, recipe
+        self.asking = asking  # False: the ledger alone answers, and no key or server is needed
         self.by_role: dict[str, TeacherRecipe] = {}
         for role in roles(flows):
             told = recipe.roles.get(role) or recipe.teacher
@@ -65,7 +86,7 @@ class Staff:
         self.capabilities: dict[str, Capabilities] = {}  # by identity, once somebody was asked
         for told in self.by_role.values():
             if told.model_dump_json() not in self.teachers:
-                self.teachers[told.model_dump_json()] = open_teacher(told)
+                self.teachers[told.model_dump_json()] = open_teacher(told) if asking else Absent(told)
 
     def teacher(self, role: str) -> Teacher:
         return self.teachers[self.by_role[role].model_dump_json()]
@@ -133,8 +154,8 @@ class Staff:
             self.prices,
             purse,
         )
-        aside = probing if self.teachers else None
-        engine = Engine(walk, desks, ledger, purse, progress.take, progress.tally, aside)
+        aside = probing if self.teachers and self.asking else None
+        engine = Engine(walk, desks, ledger, purse, progress.take, progress.tally, aside, asking=self.asking)
         watcher = asyncio.create_task(watch(progress))
         try:
             await engine.run(planned)

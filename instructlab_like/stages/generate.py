@@ -19,7 +19,6 @@ from instructlab_like.dataset.write import write
 from instructlab_like.errors import DocumentError, InputError, StoppedError
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters import build
-from instructlab_like.filters.sift import Sifted, sift
 from instructlab_like.flows import AskStep, Flow, load_flows
 from instructlab_like.generation.engine import End
 from instructlab_like.generation.ledger import Ledger
@@ -41,25 +40,31 @@ from instructlab_like.records import (
     normalise,
     plain,
 )
-from instructlab_like.stages import manifest
+from instructlab_like.stages import lookup, manifest
 from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.manifest import Shortfall
+from instructlab_like.stages.preferences import Preferences
+from instructlab_like.stages.sifting import sifted
+from instructlab_like.stock import Stock, id_bytes
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.origins import head, origins
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.taxonomy.tree import ATTRIBUTION, content
-from instructlab_like.workspace import Run, cache_dir, find, read_records, write_records
+from instructlab_like.workspace import Run, cache_dir, find, scratch
 
 LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")
 
 
-def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False) -> None:
+def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False, asking: bool = True) -> None:
     """Bring the run's dataset up to date with the taxonomy and the recipe; nothing is done when it is.
 
+    Without `asking`, what the ledger does not hold stays unanswered. Leaves that were forgotten stay out.
     Raises InputError for a broken leaf or a changed recipe that was not agreed to, StoppedError when a teacher is gone
     or the budget used up; answers that arrived before are kept and not asked for again.
     """
+    manifest.renew(run)
+    recipe = without_forgotten(run, recipe)
     root = find(recipe.taxonomy)
     flows = load_flows(recipe.flows)
     check_roles(flows, recipe)
@@ -74,9 +79,15 @@ def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False) -> None:
         if done == known and run.dataset.is_dir():
             say(f"generate: up to date ({run.dataset})")
             return
-    manifest.forget(run, "generate")
-    made = make(run, recipe, flows, leaves, library)
-    finish(run, recipe, flows, leaves, library, made)
+    staff = Staff(flows, recipe, asking=asking)
+    with Ledger(run.ledger) as ledger:  # from here on the run is ours alone
+        manifest.forget(run, "generate")
+        for folder in (run.folder, run.dataset, run.dataset / "data", run.index(run.samples).parent):
+            for left in scratch(folder):
+                left.unlink()
+        with Preferences(run.folder) as preferences:
+            made = make(run, recipe, staff, leaves, library, preferences, ledger)
+            finish(run, recipe, flows, leaves, library, made)
     if made.stopped is not None:
         raise made.stopped
 
@@ -85,42 +96,50 @@ def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False) -> None:
 class Made:
     """What came of all walks: files in the run's folder, and these."""
 
-    kept: list[Sample]  # that no step of a flow rejected
+    rejected: set[bytes]  # ids of samples that a step of a flow rejected, in half the room
     counts: Counter[str]  # samples made, by leaf
     lost: Counter[str]  # answers, or parts of them, that could not be used, by leaf
     methods: dict[str, set[str]]  # by which a leaf was worked on
     phases: list[PhaseCount]  # of the flows' steps
-    verdicts: list[Verdict]
-    preferences: list[Preference]
+    preferences: Preferences
     asked: Asked
     stopped: StoppedError | None = None
 
 
-def make(run: Run, recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> Made:
-    """Walk every start to its end; writes 1-plan.jsonl and 2-samples.jsonl."""
-    staff = Staff(flows, recipe)
+def make(
+    run: Run,
+    recipe: GenerateRecipe,
+    staff: Staff,
+    leaves: Sequence[Leaf],
+    library: Library,
+    preferences: Preferences,
+    ledger: Ledger,
+) -> Made:
+    """Walk every start to its end; writes 1-plan.jsonl, 2-samples.jsonl, and to 3-verdicts.jsonl what flows decided."""
     asked = Asked()
     stopped: StoppedError | None = None
-    with Walk(flows, recipe, staff.identities) as walk, Rows(run.plan) as plan, Harvest(run) as harvest:
+    with (
+        Walk(staff.flows, recipe, staff.identities) as walk,
+        Rows(run.plan) as plan,
+        Harvest(run, preferences) as harvest,
+    ):
         planned = recorded(starts(leaves, library.of, walk), plan, harvest)
-        with Ledger(run.ledger) as ledger:
-            try:
-                staff.bring(planned, walk, ledger, harvest.take, asked)
-            except StoppedError as error:
-                if not harvest.whole or error.where != "budget":
-                    raise
-                stopped = error
-            asked.spent, asked.capabilities = ledger.spent_by(), staff.capabilities
+        try:
+            staff.bring(planned, walk, ledger, harvest.take, asked)
+        except StoppedError as error:
+            if not harvest.whole or error.where != "budget":
+                raise
+            stopped = error
+        asked.spent, asked.capabilities = ledger.spent_by(), staff.capabilities
         plan.settle()
         harvest.settle()
     return Made(
-        kept=harvest.samples(),
+        rejected=harvest.rejected,
         counts=harvest.made,
         lost=harvest.lost,
         methods=harvest.methods,
-        phases=harvest.phases(flows),
-        verdicts=list(read_records(run.verdicts, Verdict)),
-        preferences=harvest.preferences,
+        phases=harvest.phases(staff.flows),
+        preferences=preferences,
         asked=asked,
         stopped=stopped,
     )
@@ -136,15 +155,13 @@ def recorded(planned: Iterator[Start], plan: Rows, harvest: Harvest) -> Iterator
 class Harvest:
     """Gathers what walks come to: samples and the flows' own verdicts to their files, counts in memory."""
 
-    def __init__(self, run: Run) -> None:
-        self.rows, self.told = Rows(run.samples), Rows(run.verdicts)
-        self.path = run.samples
-        self.rejected: set[str] = set()
+    def __init__(self, run: Run, preferences: Preferences) -> None:
+        self.rows, self.told, self.preferences = Rows(run.samples), Rows(run.verdicts), preferences
+        self.rejected: set[bytes] = set()
         self.made: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.steps: Counter[tuple[str, bool]] = Counter()
         self.methods: dict[str, set[str]] = {}
-        self.found: list[tuple[int, Preference]] = []
         self.whole = 0
 
     def __enter__(self) -> Harvest:
@@ -160,21 +177,23 @@ class Harvest:
         """All that a walk came to, once it has ended."""
         samples: list[Sample] = []
         verdicts: list[Verdict] = []
+        preferences: list[Preference] = []
         for outcome in outcomes:
             if isinstance(outcome, Finished):
                 samples.append(outcome.sample)
                 verdicts += outcome.verdicts
                 self.made[outcome.sample.lineage.leaf] += 1
                 if not outcome.kept:
-                    self.rejected.add(outcome.sample.id)
+                    self.rejected.add(id_bytes(outcome.sample.id))
             elif isinstance(outcome, Lost):
                 verdicts.append(outcome.verdict)
                 self.lost[outcome.verdict.leaf] += 1
             else:
-                self.found.append((start.number, outcome.preference))
+                preferences.append(outcome.preference)
         self.steps.update((verdict.filter, verdict.keep) for verdict in verdicts)
         self.rows.add(start.number, map(plain, samples))
         self.told.add(start.number, map(plain, verdicts))
+        self.preferences.add(start.number, preferences)
         self.whole += 1
         if self.whole & (self.whole - 1) == 0 or self.whole % 64 == 0:
             self.rows.show()
@@ -182,14 +201,6 @@ class Harvest:
     def settle(self) -> None:
         self.rows.settle()
         self.told.settle()
-
-    def samples(self) -> list[Sample]:
-        """Those that go on to the recipe's filters, in plan order."""
-        return [sample for sample in read_records(self.path, Sample) if sample.id not in self.rejected]
-
-    @property
-    def preferences(self) -> list[Preference]:
-        return [preference for _, preference in sorted(self.found, key=lambda found: (found[0], found[1].chosen))]
 
     def phases(self, flows: Sequence[Flow]) -> list[PhaseCount]:
         """Of each judgement of the flows, in their order: what it got and did."""
@@ -272,11 +283,13 @@ def finish(
     made: Made,
 ) -> None:
     """Filter, write the dataset, and remember in run.yaml what it was made of."""
-    with working("filtering"):
-        held_out = [item for leaf in leaves for item in from_file(leaf)]
-        sifted = sift(made.kept, recipe.filters, held_out=held_out)
-    write_records(run.verdicts, [*made.verdicts, *sifted.verdicts])
-    counts = count(leaves, made.counts, sifted.kept)
+    with Stock(run.samples, without=made.rejected) as stock:
+        with working("filtering"):
+            held_out = [item for leaf in leaves for item in from_file(leaf)]
+            kept, phases = sifted(run, stock, recipe.filters, held_out=held_out)
+        counts = count(leaves, made.counts, kept)
+        write_dataset(run, recipe, kept, phases, counts, leaves, licences(find(recipe.taxonomy), leaves))
+        write_preferences(run, made.preferences, kept)
     gaps = list(library.lacking)
     gaps += [
         Shortfall(leaf=leaf.path, reason=lack(leaf, flows))
@@ -288,14 +301,13 @@ def finish(
         for leaf in counts
         if not leaf.kept and leaf.leaf not in {gap.leaf for gap in gaps}
     ]
-    write_dataset(run, recipe, sifted, counts, leaves, licences(find(recipe.taxonomy), leaves))
-    write_preferences(run, made.preferences, sifted)
     known = inputs(recipe, flows, leaves, library)
     unanswered = made.asked.tally.failed.total()
     if unanswered or made.stopped:  # so that the next run is not told that all is done
-        known = f"{known}, without {unanswered} answers" + (", stopped by its budget" if made.stopped else "")
-    phases = (*made.phases, *sifted.phases)
+        known = f"{known}, without {unanswered} answers" + (f", {manifest.BUDGET}" if made.stopped else "")
+    phases = (*made.phases, *phases)
     root = find(recipe.taxonomy)
+    lookup.refresh(run)
     manifest.finish(
         run,
         "generate",
@@ -309,18 +321,20 @@ def finish(
         spent=made.asked.spent,
         capabilities=manifest.read(run).capabilities | made.asked.capabilities,
     )
-    show(run, made, phases, counts, gaps, sifted)
+    show(run, made, phases, counts, gaps)
 
 
-def write_preferences(run: Run, preferences: Sequence[Preference], sifted: Sifted) -> None:
+def write_preferences(run: Run, preferences: Preferences, kept: Iterable[Sample]) -> None:
     """Pairs of a better and a worse answer, as far as the better one is in the dataset."""
-    kept = {sample.id for sample in sifted.kept}
-    left = [preference for preference in preferences if preference.chosen in kept]
-    path = run.dataset / "preferences.jsonl"
-    if left:
-        write_records(path, left)
-    else:
-        path.unlink(missing_ok=True)
+    ids = {id_bytes(sample.id) for sample in kept} if preferences else set()
+    preferences.write(run.preferences, ids)
+
+
+def without_forgotten(run: Run, recipe: GenerateRecipe) -> GenerateRecipe:
+    """The recipe with the leaves left out that the run has forgotten."""
+    before = manifest.read(run).generate
+    forgotten = [leaf for leaf in (before.exclude if before else ()) if leaf not in recipe.exclude]
+    return recipe.model_copy(update={"exclude": (*recipe.exclude, *forgotten)}) if forgotten else recipe
 
 
 def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) -> list[Leaf]:
@@ -342,8 +356,14 @@ def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) ->
 
 
 def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
-    """Refuse to redo a finished run under another recipe unless the user said so."""
-    changes = manifest.changes(manifest.read(run).generate, recipe)
+    """Refuse to redo a finished run under another recipe unless the user said so.
+
+    How fast, by which address or up to what cost a teacher is asked changes nothing that is there.
+    """
+    before = manifest.read(run).generate
+    if before is None or (plain_recipe(before), before.flows) == (plain_recipe(recipe), recipe.flows):
+        return
+    changes = manifest.changes(before, recipe)
     if not changes:
         return
     if not agreed:
@@ -382,7 +402,7 @@ def plain_recipe(recipe: GenerateRecipe) -> dict[str, object]:
     return told
 
 
-def count(leaves: Sequence[Leaf], made: Counter[str], kept: Sequence[Sample]) -> tuple[LeafCounts, ...]:
+def count(leaves: Sequence[Leaf], made: Counter[str], kept: Iterable[Sample]) -> tuple[LeafCounts, ...]:
     all_kept = Counter(sample.lineage.leaf for sample in kept)
     return tuple(LeafCounts(leaf=leaf.path, made=made[leaf.path], kept=all_kept[leaf.path]) for leaf in leaves)
 
@@ -399,12 +419,13 @@ def barren(leaf: LeafCounts, made: Made) -> str:
 def write_dataset(
     run: Run,
     recipe: GenerateRecipe,
-    sifted: Sifted,
+    kept: Sequence[Sample],
+    phases: Sequence[PhaseCount],
     counts: Sequence[LeafCounts],
     leaves: Sequence[Leaf],
     licences: tuple[str, ...],
 ) -> None:
-    train, test = split(sifted.kept, share=recipe.test_share, seed=recipe.seed)
+    train, test = split(kept, share=recipe.test_share, seed=recipe.seed, scratch=run.folder)
     replay = unseen(replayed(find(recipe.replay)), leaves) if recipe.replay else []
     rows = mix(
         train,
@@ -425,14 +446,14 @@ def write_dataset(
                 kept=phase.kept,
                 rejected=phase.rejected,
             )
-            for chosen, phase in zip(filters, sifted.phases, strict=True)
+            for chosen, phase in zip(filters, phases, strict=True)
         ),
         test_share=recipe.test_share,
         replay_share=recipe.replay_share if replay else 0.0,
         seed=recipe.seed,
         licenses=licences,
     )
-    write(run.dataset, rows, [row(sample) for sample in test], facts)
+    write(run.dataset, rows, map(row, test), facts)
 
 
 def replayed(path: Path) -> list[Replay]:
@@ -481,7 +502,6 @@ def show(
     phases: Sequence[PhaseCount],
     counts: Sequence[LeafCounts],
     gaps: Sequence[Shortfall],
-    sifted: Sifted,
 ) -> None:
     for phase in phases:
         say(f"  {phase.filter}: {phase.made} in, {phase.kept} kept, {phase.rejected} rejected")
@@ -497,4 +517,5 @@ def show(
     if failed := made.asked.tally.failed:
         reasons = ", ".join(f"{kind} {number}" for kind, number in sorted(failed.items()))
         warn(f"  {failed.total()} calls got no answer ({reasons}); the same command asks them again")
-    say(f"generate: {len(sifted.kept)} of {made.counts.total()} samples kept → {run.dataset}")
+    kept = sum(leaf.kept for leaf in counts)
+    say(f"generate: {kept} of {made.counts.total()} samples kept → {run.dataset}")

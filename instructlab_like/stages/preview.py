@@ -14,8 +14,8 @@ from typing import Literal
 from instructlab_like.checking.forms.plain import json_text
 from instructlab_like.console import say, warn, working
 from instructlab_like.errors import InputError, StoppedError
+from instructlab_like.generation.purse import Price
 from instructlab_like.preview import comment, terminal
-from instructlab_like.preview.estimate import Prices
 from instructlab_like.preview.facts import Preview, Shift
 from instructlab_like.preview.former import own_documents
 from instructlab_like.preview.shift import Census, Side, shift
@@ -42,7 +42,7 @@ class Wish:
     paths: Sequence[str] = ()  # the leaves to look at; none: those that differ from the base
     base: str | None = None  # a Git ref; None: the usual branch
     samples: int = 5  # shown of each leaf
-    prices: Prices | None = None
+    price: Price | None = None  # of a million tokens in and out
 
 
 def preview(run: Run, recipe: GenerateRecipe, wish: Wish, *, form: Form = "text", output: Path | None = None) -> None:
@@ -82,7 +82,7 @@ def look(run: Run, recipe: GenerateRecipe, wish: Wish) -> tuple[Preview, Stopped
     with before_of(root, wish) as (before, uncompared):
         tree = survey(root, before, wish.paths)
         documents = read_documents(tree, recipe)
-        trial = Trial(tree, documents, recipe, run, samples=wish.samples, prices=wish.prices)
+        trial = Trial(tree, documents, recipe, run, samples=wish.samples, price=wish.price)
         trial.make()
         shifted = mix_shift(tree, documents, before, recipe, trial.census) if before else None
     removed = tuple(path for path, change in tree.changes.items() if change.change == "removed")
@@ -91,7 +91,7 @@ def look(run: Run, recipe: GenerateRecipe, wish: Wish) -> tuple[Preview, Stopped
         settings=trial.settings(),
         leaves=tuple(trial.told()),
         removed=removed,
-        teacher=trial.cost(trial.prompts()),
+        teacher=trial.cost(),
         shift=shifted,
         notes=(*uncompared, *tree.notes, *trial.notes),
     )

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from instructlab_like.flows import Flow
 from instructlab_like.generation.engine import Done, End, Tally
+from instructlab_like.generation.figures import span_of_time
 from instructlab_like.generation.foresee import first_prompts
 from instructlab_like.generation.purse import Purse
 from instructlab_like.generation.walk import Finished, Lost, Start, Walk
-from instructlab_like.preview.wording import span_of_time
 from instructlab_like.records import Knowledge, Leaf, Verdict
 
 WINDOW = 30.0  # seconds over which the rate is taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import time
@@ -25,9 +24,8 @@ from instructlab_like.stages import manifest
 from instructlab_like.stages.forget import unfinished
 from instructlab_like.stages.lookup import uses
 from instructlab_like.stages.merge import scratch_of
-from instructlab_like.workspace import FORMAT, RUNS, Run
+from instructlab_like.workspace import FORMAT, RUNS, Run, scratch
 
-SCRATCH = re.compile(r"\..+\.([a-z0-9_]{8}|ordered)")  # names of files that are being written
 MILLION = 1_000_000
 NUMBERS = range(3, 9)  # columns of the table
 OLD = 3600.0  # seconds after which a file that nobody finished writing is taken to be left over
@@ -277,8 +275,7 @@ def leftovers(run: Run) -> Iterator[Path]:
     """Scratch files and folders of writes that were interrupted, and of merges."""
     training, index = run.training / "checkpoints", run.index(run.samples).parent
     for folder in (run.folder, run.dataset, run.dataset / "data", run.training, training, run.evaluation, index):
-        inside = sorted(folder.iterdir()) if folder.is_dir() else []
-        yield from (path for path in inside if SCRATCH.fullmatch(path.name) and left(path))
+        yield from filter(left, scratch(folder))
     merging = scratch_of(run)
     if merging.is_dir() and left(merging):
         yield merging

@@ -1,32 +1,36 @@
-"""A trial run for a preview: all that the model-free methods make, a handful of a teacher's answers, filtered."""
+"""A trial run for a preview: all that is made without a model, a handful of walks with a teacher, filtered."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from instructlab_like.errors import StoppedError, TemplateError
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters.sift import sift
-from instructlab_like.generation.latency import latencies
+from instructlab_like.flows import Flow, SimulationStep, load_flows
+from instructlab_like.generation.engine import End
+from instructlab_like.generation.figures import Figure
+from instructlab_like.generation.foresee import most_samples
 from instructlab_like.generation.ledger import Ledger
-from instructlab_like.generation.parse import parse, refused
-from instructlab_like.generation.plan import lack, plan
-from instructlab_like.generation.unaided import unaided
+from instructlab_like.generation.plan import lack, starts
+from instructlab_like.generation.purse import Price
+from instructlab_like.generation.quote import Cost, Costing
+from instructlab_like.generation.reckon import Paybook, Reckoner, nothing_paid
+from instructlab_like.generation.walk import Finished, Lost, Start, Walk
 from instructlab_like.preview import handful
-from instructlab_like.preview.estimate import NOBODY, Experience, Prices, cost
-from instructlab_like.preview.facts import Change, Cost, Figure, LeafPreview, Overlap, Settings
+from instructlab_like.preview.facts import Change, LeafPreview, Overlap, Settings
 from instructlab_like.preview.overlap import Passages, Shelves
-from instructlab_like.preview.shift import UNNAMED, Census
+from instructlab_like.preview.shift import Census
 from instructlab_like.preview.survey import Survey
 from instructlab_like.recipe import GenerateRecipe
-from instructlab_like.records import AskTask, Chunk, Leaf, Prompt, RulesTask, Sample, SimulationTask, Verdict
-from instructlab_like.stages.generate import ask_teacher, close
-from instructlab_like.teachers import open_teacher
+from instructlab_like.records import AskTask, Chunk, Leaf, Sample, Verdict
+from instructlab_like.stages.asking import Asked, Staff, priced
 from instructlab_like.workspace import Run
 
+USUAL = ("knowledge", "freeform", "grounded")  # what a teacher would be asked, where the recipe's flows ask nobody
 _NO_DOCUMENTS = Figure.unknown("its documents cannot be had")
 
 
@@ -37,7 +41,7 @@ class Documents:
 
 
 class Trial:
-    """All that the model-free methods make of the subjects, and a handful of a teacher's answers, filtered."""
+    """All that is made of the subjects without a model, and a handful of walks with a teacher, filtered."""
 
     def __init__(
         self,
@@ -47,116 +51,144 @@ class Trial:
         run: Run,
         *,
         samples: int,
-        prices: Prices | None,
+        price: Price | None,
     ) -> None:
-        self.tree, self.documents, self.recipe, self.run = tree, documents, recipe, run
-        self.most, self.prices = samples, prices
-        wanted = recipe.teacher if "teacher" in recipe.methods else None
-        self.teacher = open_teacher(wanted) if wanted else None
-        self.concurrency = wanted.concurrency if wanted else 1
-        self.census = Census(recipe)
-        self.planned: dict[str, list[AskTask]] = {}  # all that a full run asks, by leaf
-        self.asked: list[AskTask] = []  # the handful
+        self.tree, self.documents, self.run = tree, documents, run
+        self.recipe, self.most, self.price = priced(recipe, price), samples, price
+        self.flows = load_flows(recipe.flows)
+        self.staff = Staff(self.flows, self.recipe)
+        self.asking = self.flows if any(flow.roles for flow in self.flows) else load_flows(USUAL)
+        self.terms = self.staff.terms(self.asking, price)
+        self.census = Census(recipe, self.flows)
+        self.planned: dict[str, list[Start]] = {}  # all that a full run asks first, by leaf
+        self.asked: list[Start] = []  # the handful
         self.answered: Counter[str] = Counter()  # how many of it, by leaf
         self.samples: list[Sample] = []
         self.verdicts: list[Verdict] = []
-        self.experience = NOBODY
         self.failures: dict[str, str] = {}  # leaves whose simulation cannot be drawn
         self.stopped: StoppedError | None = None
         self.notes: list[str] = []
+        self.costing: Costing
 
     def make(self) -> None:
-        if "teacher" in self.recipe.methods and self.teacher is None:
-            self.notes.append("the recipe wants the method 'teacher' and names none: prompts are counted, not asked")
-        if "teacher" not in self.recipe.methods and self.recipe.teacher is not None:
-            self.notes.append("a teacher is named, but the recipe's methods leave it out: it is not asked")
+        self.note()
+        with Walk(self.flows, self.recipe, self.terms.identities) as walk:
+            self.plan(walk)
+            self.ask(walk)
+            self.reckon(walk)
+        held_out = [item for leaf in self.tree.leaves.values() for item in from_file(leaf)]
+        rejected = self.rejected()
+        going_on = [sample for sample in self.samples if sample.id not in rejected]
+        self.verdicts += sift(going_on, self.recipe.filters, held_out=held_out).verdicts
+
+    def note(self) -> None:
+        if nobody := [flow.name for flow in self.flows if not self.is_staffed(flow)]:
+            wanted = " and ".join(map(repr, nobody))
+            self.notes.append(f"{wanted} needs a teacher, and the recipe names none: prompts are counted, not asked")
+        if self.recipe.teacher is not None and not self.staff.by_role:
+            self.notes.append("a teacher is named, but none of the recipe's flows asks one")
+        if self.asking is not self.flows:
+            told = ", ".join(flow.name for flow in self.asking)
+            self.notes.append(f"none of the recipe's flows asks a teacher; what one would be asked is that of {told}")
+        if late := [flow.name for flow in self.flows if flow.roles and not flow.asks]:
+            self.notes.append(f"{' and '.join(map(repr, late))}: what its later steps say is not asked for a preview")
         if without := [leaf.path for leaf in self.tree.sound if leaf.path in self.documents.lacking]:
             self.notes.append(f"without their documents, and so in no figure: {', '.join(without)}")
+
+    def is_staffed(self, flow: Flow) -> bool:
+        return all(role in self.staff.by_role for role in flow.roles)
+
+    def plan(self, walk: Walk) -> None:
+        """Plan the subjects' prompts, and make their samples that need no model."""
+        made: Counter[tuple[str, str]] = Counter()
+        self.planned = {leaf.path: [] for leaf in self.tree.sound}
+        for start in starts(self.tree.sound, self.chunks, walk):
+            planned = self.planned[start.about.leaf]
+            if start.flow.asks:
+                planned.append(start)
+                continue
+            try:
+                begun = walk.begin(start)
+            except TemplateError as error:
+                if not isinstance(start.flow.first, SimulationStep):
+                    raise
+                self.failures[start.about.leaf] = str(error)
+                continue
+            made[start.about.leaf, start.flow.name] += len(begun)
+            self.take(start, [one for one in begun if isinstance(one, Finished | Lost)])
+            if start.flow.roles:
+                planned.append(start)
         for leaf in self.tree.sound:
-            self.plan(leaf)
-            self.draw(leaf)
-        self.ask()
-        held_out = [item for leaf in self.tree.leaves.values() for item in from_file(leaf)]
-        self.verdicts += sift(self.samples, self.recipe.filters, held_out=held_out).verdicts
+            for flow in self.flows:
+                if flow.takes(leaf) and not flow.asks and leaf.path not in self.failures:
+                    self.census.remember(leaf, self.chunks(leaf), flow, made[leaf.path, flow.name])
 
-    def plan(self, leaf: Leaf) -> None:
-        identity = self.teacher.identity if self.teacher else UNNAMED
-        alone = self.recipe.model_copy(update={"methods": ("teacher",)})
-        tasks = plan([leaf], self.documents.chunks, alone, teacher=identity)
-        self.planned[leaf.path] = [task for task in tasks if isinstance(task, AskTask)]
+    def chunks(self, leaf: Leaf) -> Sequence[Chunk]:
+        return self.documents.chunks.get(leaf.path, ())
 
-    def tasks(self, leaf: Leaf) -> list[RulesTask | SimulationTask]:
-        """What the model-free methods of the recipe do with the leaf."""
-        free = tuple(method for method in self.recipe.methods if method != "teacher")
-        tasks = plan([leaf], self.documents.chunks, self.recipe.model_copy(update={"methods": free}), teacher=None)
-        return [task for task in tasks if not isinstance(task, AskTask)]
+    def take(self, _: Start, ends: Sequence[End]) -> None:
+        for end in ends:
+            if isinstance(end, Finished):
+                self.samples.append(end.sample)
+                self.verdicts += end.verdicts
+            elif isinstance(end, Lost):
+                self.verdicts.append(end.verdict)
 
-    def draw(self, leaf: Leaf) -> None:
-        try:
-            made = [sample for task in self.tasks(leaf) for sample in unaided(task)]
-        except TemplateError as error:
-            self.failures[leaf.path] = str(error)
-            return
-        self.samples += made
-        self.census.remember(leaf, self.documents.chunks.get(leaf.path, ()), len(made))
-
-    def ask(self) -> None:
-        """Ask the handful, and read from the ledger what is known of the full plan's prompts."""
-        if self.teacher is None:
-            return
-        for tasks in self.planned.values():
-            self.asked += handful.to_ask(tasks, self.most, pairs=self.recipe.pairs_per_prompt)
+    def ask(self, walk: Walk) -> None:
+        """Walk the handful, where there is somebody for each of its steps."""
+        pairs = self.recipe.pairs_per_prompt
+        for planned in self.planned.values():
+            possible = [start for start in planned if start.flow.asks and self.is_staffed(start.flow)]
+            self.asked += handful.to_ask(possible, self.most, pairs=pairs)
         if not self.asked:
-            asyncio.run(close(self.teacher))
             return
         try:
-            ask_teacher(self.asked, self.teacher, self.run, self.concurrency)
+            with Ledger(self.run.ledger) as ledger:
+                self.staff.bring(iter(self.asked), walk, ledger, self.take, Asked())
         except StoppedError as error:
             self.stopped = error
-        with Ledger(self.run.ledger) as ledger:
-            self.hear(ledger)
 
-    def hear(self, ledger: Ledger) -> None:
-        failures = {failure.key: failure.error for failure in ledger.failures}
-        for task in self.asked:
-            completion = ledger.committed(task.prompt.key)
-            if completion is None:
-                if task.prompt.key in failures:
-                    self.verdicts.append(refused(task, failures[task.prompt.key]))
-                continue
-            self.answered[task.prompt.lineage.leaf] += 1
-            parsed = parse(task, completion)
-            if isinstance(parsed, Verdict):
-                self.verdicts.append(parsed)
-            else:
-                self.samples += parsed
-        keys = {prompt.key for prompt in self.prompts()}
-        answers = {key: answer for key in sorted(keys) if (answer := ledger.committed(key)) is not None}
-        self.experience = Experience(answers, latencies(ledger, keys), self.concurrency)
+    def reckon(self, walk: Walk) -> None:
+        """Hold the whole plan against what the ledger knows by now."""
+        with ExitStack() as stack:
+            answers = stack.enter_context(Paybook(self.run.ledger)) if self.staff.by_role else nothing_paid
+            planned = (start for planned in self.planned.values() for start in planned)
+            if self.asking is not self.flows:
+                walk = stack.enter_context(Walk(self.asking, self.recipe, self.terms.identities))
+                planned = (start for start in starts(self.tree.sound, self.chunks, walk))
+            reckoner = Reckoner(walk, answers)
+            for start in planned:
+                reckoner.add(start)
+            for start in self.asked:
+                assert isinstance(start.task, AskTask)
+                paid = answers(start.task.prompt.key)
+                self.answered[start.about.leaf] += paid is not None and paid.completion is not None
+        picked = Counter((start.flow.name, start.about.leaf) for start in self.asked)
+        self.costing = Costing(reckoner, self.terms, picked, part_way=True)
 
-    def prompts(self) -> list[Prompt]:
-        """Of the full plans of all subjects."""
-        return [task.prompt for tasks in self.planned.values() for task in tasks]
+    def rejected(self) -> set[str]:
+        return {verdict.subject for verdict in self.verdicts if not verdict.keep}
 
-    def cost(self, prompts: Sequence[Prompt]) -> Cost:
-        return cost(prompts, self.prompts(), self.experience, prices=self.prices)
+    def cost(self, *leaves: str) -> Cost:
+        """Of asking for all that a full run asks of these leaves; of none: for all subjects."""
+        return self.costing.quote(leaves or None, everything=True).total
 
     # --- what is told of it
 
     def settings(self) -> Settings:
-        recipe, prices = self.recipe, self.prices
+        recipe, price = self.recipe, self.price
         return Settings(
-            methods=recipe.methods,
-            teacher=self.teacher.identity if self.teacher else None,
+            flows=tuple(flow.name for flow in self.flows),
+            teacher=", ".join(dict.fromkeys(self.staff.identities.values())) or None,
             chunk_words=recipe.chunk_words,
             pairs_per_prompt=recipe.pairs_per_prompt,
             prompts_per_leaf=recipe.prompts_per_leaf,
             samples_per_simulation=recipe.samples_per_simulation,
             max_tokens=recipe.max_tokens,
             filters=tuple(choice.name for choice in recipe.filters),
-            price_in=prices.tokens_in if prices else None,
-            price_out=prices.tokens_out if prices else None,
-            ledger=str(self.run.ledger) if self.teacher else None,
+            price_in=price[0] if price else None,
+            price_out=price[1] if price else None,
+            ledger=str(self.run.ledger) if self.staff.by_role else None,
         )
 
     def told(self) -> Iterator[LeafPreview]:
@@ -181,7 +213,7 @@ class Trial:
         verdicts = [verdict for verdict in self.verdicts if verdict.leaf == leaf.path]
         chunks = self.documents.chunks.get(leaf.path, [])
         without = leaf.path in self.documents.lacking
-        made, kept = (_NO_DOCUMENTS, _NO_DOCUMENTS) if without else self.yielded(leaf, samples, verdicts)
+        made, kept = (_NO_DOCUMENTS, _NO_DOCUMENTS) if without else self.yielded(leaf, samples)
         return LeafPreview(
             path=leaf.path,
             change=self.change(leaf.path),
@@ -194,7 +226,7 @@ class Trial:
             kept=kept,
             samples=handful.shown(samples, verdicts, self.most),
             rejections=handful.rejections(verdicts),
-            teacher=None if without else self.cost([task.prompt for task in self.planned[leaf.path]]),
+            teacher=None if without else self.cost(leaf.path),
             overlaps=overlaps,
         )
 
@@ -211,40 +243,40 @@ class Trial:
             seeds_removed=found.seeds_removed,
         )
 
-    def yielded(self, leaf: Leaf, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> tuple[Figure, Figure]:
-        """How many samples a full run would make of the leaf, and how many of them would pass the filters."""
-        rejected = {verdict.subject for verdict in verdicts if not verdict.keep}
+    def yielded(self, leaf: Leaf, samples: Sequence[Sample]) -> tuple[Figure, Figure]:
+        """How many samples a full run would make of the leaf, and how many of them would pass every filter."""
+        rejected = self.rejected()
         kept = [sample for sample in samples if sample.id not in rejected]
-        calls = len({task.prompt.key for task in self.planned[leaf.path]}) if "teacher" in self.recipe.methods else 0
+        planned = [start for start in self.planned[leaf.path] if start.flow.asks]
         heard = self.answered[leaf.path]
         alone = "judged without the samples of the leaves that are not previewed"
-        if not calls:
+        if not planned:
             made = Figure(value=len(samples), bound="exact", basis="all of them made for this preview")
             return made, Figure(value=len(kept), bound="at most", basis=alone)
         if not heard:
-            most = sum(sample.lineage.method != "teacher" for sample in samples) + calls * self.recipe.pairs_per_prompt
-            basis = f"{calls} prompts ask for {self.recipe.pairs_per_prompt} pairs each; the others were made"
+            free = sum(sample.lineage.method != "teacher" for sample in samples)
+            most = free + sum(most_samples(start.flow, self.recipe) for start in planned)
+            basis = f"{len(planned)} first prompts, each with as many samples as are asked for; the others were made"
             return Figure(value=most, bound="about", basis=basis), Figure.unknown("no answer of a teacher was judged")
-        told = f"{heard} of {calls} prompts were answered, the others are taken to give as many"
+        factor = len(planned) / heard
+        told = f"{heard} of {len(planned)} first prompts were answered, the others are taken to give as many"
         return (
-            Figure(value=scaled(samples, calls / heard), bound="about", basis=told),
-            Figure(value=scaled(kept, calls / heard), bound="about", basis=f"{told}, duplicates apart; {alone}"),
+            Figure(value=scaled(samples, factor), bound="about", basis=told),
+            Figure(value=scaled(kept, factor), bound="about", basis=f"{told}, duplicates apart; {alone}"),
         )
 
     def lacking(self, leaf: Leaf, samples: Sequence[Sample]) -> Iterator[str]:
         """Why the leaf gets no samples, or fewer than it might."""
+        free = [flow.name for flow in self.flows if flow.takes(leaf) and not flow.asks]
         if leaf.path in self.documents.lacking:
             yield self.documents.lacking[leaf.path]
         elif leaf.path in self.failures:
             yield self.failures[leaf.path]
-        elif not samples:
-            can_ask = "teacher" in self.recipe.methods and self.planned[leaf.path]
-            made = {task.method for task in self.tasks(leaf)}
-            if not made and not can_ask:
-                yield lack(leaf)
-            elif made:
-                yield f"{' and '.join(sorted(made))} found nothing to ask in it"
-        silent = sum(task.prompt.lineage.leaf == leaf.path for task in self.asked) - self.answered[leaf.path]
+        elif not samples and not self.planned[leaf.path]:
+            yield f"{' and '.join(free)} found nothing to ask in it" if free else lack(leaf, self.flows)
+        elif not samples and free:
+            yield f"{' and '.join(free)} found nothing to ask in it"
+        silent = sum(start.about.leaf == leaf.path for start in self.asked) - self.answered[leaf.path]
         if silent:
             yield f"{silent} of the prompts that were asked got no answer"
 

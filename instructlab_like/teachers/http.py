@@ -93,8 +93,8 @@ class HttpTeacher:
         text, finish, asked, made, *_ = reply
         if asked:
             self.ratio.learn(len(data), asked)
-        if finish != "length" and prompt.sampling.temperature and not text.strip():
-            raise PassingError(  # what is empty at temperature 0 stays empty
+        if finish != "length" and not text.strip():
+            raise PassingError(
                 "its answer is empty",
                 kind="empty",
                 where=slot.endpoint.where,

@@ -153,6 +153,25 @@ def test_an_answer_is_validated(monkeypatch: pytest.MonkeyPatch, answer: bytes) 
     assert "something else than was asked" in last_words(monkeypatch, f"os.write(1, {answer!r}); time.sleep(600)")
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        '{"kind": "name", "line": 1, "value": "x; import os", "own": 0}',
+        '{"kind": "name", "line": 1000000000, "value": "x", "own": 0}',
+        '{"kind": "field", "line": 1, "value": "__class__", "own": 1}',
+        '{"kind": "name", "line": 1, "value": ["x"], "own": 0}',
+    ],
+)
+def test_a_tree_that_is_no_plain_templates_is_refused(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    x = '{"kind": "name", "line": 1, "value": "x", "own": 0}'
+    rest = [f'{{"kind": "{kind}", "line": 1, "value": null, "own": 1}}' for kind in ("print", "block")]
+    parts = [x, part, *rest] if "field" in part else [part, *rest]
+    look = f'{{"looks": [{{"flaws": [], "names": [], "plain": [{", ".join(parts)}]}}]}}\n'
+    assert "something else than was asked" in last_words(
+        monkeypatch, f"os.write(1, {look.encode()!r}); time.sleep(600)"
+    )
+
+
 def test_an_answer_of_more_texts_than_were_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     look = b'{"looks": [{"flaws": [], "names": []}]}\n'
     code = f"os.write(1, {look!r}); sys.stdin.readline(); sys.stdin.readline(); "

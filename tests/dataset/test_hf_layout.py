@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructlab_like.dataset import parquet
-from instructlab_like.dataset.card import COLUMNS, KNOWLEDGE, SKILLS, TEST, card
+from instructlab_like.dataset.card import COLUMNS, KNOWLEDGE, SKILLS, TEST, Contents, card
 from instructlab_like.dataset.reading import read, sources
 from instructlab_like.errors import InputError
 from instructlab_like.records import Message, Row
@@ -37,7 +37,7 @@ ROWS = st.lists(
 def folder(tmp_path, monkeypatch, facts):
     monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", str(tmp_path / "cache" / "modules"))
     run = Given(TRAIN, TESTS, replay=REPLAY)
-    run.card = card({name: list(run.rows(name)) for name in (KNOWLEDGE, SKILLS, TEST)}, facts)
+    run.card = card(Contents.of({name: run.rows(name) for name in (KNOWLEDGE, SKILLS, TEST)}), facts)
     folder = tmp_path / "hf"
     for name, data in exported(run, "hf", folder)[0].items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,12 @@ import random
 
 import pytest
 
-from instructlab_like.dataset.mix import mix
+from instructlab_like.dataset import mix as mixing
 from instructlab_like.errors import RecipeError
+
+
+def mix(*given, **options):
+    return list(mixing.mix(*given, **options))
 
 
 @pytest.fixture

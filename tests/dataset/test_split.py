@@ -6,8 +6,13 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instructlab_like.dataset.split import split
+from instructlab_like.dataset import split as splitting
 from instructlab_like.records import ngrams, normalise
+
+
+def split(samples, **options):
+    train, test = splitting.split(samples, **options)
+    return list(train), list(test)
 
 
 def facts(sample, count, leaf="knowledge/tides"):

@@ -50,7 +50,7 @@ def kind(request: pytest.FixtureRequest) -> type[SampleFilter] | type[SetFilter]
 
 
 def judge(kind: type[SampleFilter] | type[SetFilter], samples: list[Sample], around: Surroundings) -> list[Verdict]:
-    return decide(kind(), samples, around)
+    return list(decide(kind(), samples, around))
 
 
 def test_a_filter_gives_one_verdict_a_sample_in_order_with_a_reason(kind, corpus, around):

@@ -5,7 +5,7 @@ from instructlab_like.filters.exact_duplicate import ExactDuplicate
 
 
 def judge(samples, **options):
-    return ExactDuplicate(**options).judge(samples, Surroundings())
+    return list(ExactDuplicate(**options).judge(samples, Surroundings()))
 
 
 def test_the_first_stays_and_is_named(sample):

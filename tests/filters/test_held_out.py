@@ -14,7 +14,7 @@ def item(question, source="heldout", context=None, id="item"):
 
 
 def judge(sample, *items):
-    return HeldOutOverlap().judge([sample], Surroundings(held_out=items))[0]
+    return next(iter(HeldOutOverlap().judge([sample], Surroundings(held_out=items))))
 
 
 def test_an_equal_question_is_rejected_whatever_its_case_and_punctuation(sample):

@@ -55,7 +55,7 @@ def edited(rng: random.Random, text: str, share: float) -> str:
 
 
 def judge(samples, **options):
-    return NearDuplicate(**options).judge(samples, Surroundings())
+    return list(NearDuplicate(**options).judge(samples, Surroundings()))
 
 
 @pytest.mark.parametrize("sentences", [1, 2, 4])

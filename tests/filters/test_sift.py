@@ -76,7 +76,7 @@ class Loses(SampleFilter):
 
 def test_a_filter_that_loses_a_sample_ends_the_run(sample):
     with pytest.raises(RuntimeError, match="was given 1 samples"):
-        decide(Loses(), [sample("Who?", "Ann")], Surroundings())
+        list(decide(Loses(), [sample("Who?", "Ann")], Surroundings()))
 
 
 VOCABULARY = "the a moon tide Ann Orrin tower 7 1874 is was not [ANSWER] <|user|> As an AI red ? ."

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from faults import NAMED, Fault
+from faults import NAMED, Fault, failing
 from ilk_forks import Forks
-from run_books import Books, assert_nothing_vanished, books, told
+from ilk_process import ilk
+from run_books import Books, assert_nothing_vanished, books, received, told
 from server import Arrival, Entry, TeacherServer, chance
 from small_run import COMMAND, KEY, SLOTS, Unbroken, made_of, recipe, unbroken_run, workspace
+from small_tree import UNICODE
+from teacher_answers import answered
 
 from instructlab_like.records import Sample, Verdict
 from instructlab_like.workspace import Run, read_records
@@ -26,7 +33,7 @@ HITS = 4  # requests that get a fault
 TOLD_WRONG = ("redirect", "401", "404")  # no matter which prompt is asked: the run ends, to be gone on with
 KEPT = ("empty", "null", "length")  # what an answer is worth that is no answer: asked anew, or rejected with a reason
 REFUSING = ("400",)  # this prompt, here and now
-NOTHING = Books(0, 0, (0, 0), {}, Counter())
+NOTHING = Books(0, 0, 0, (0, 0), {}, Counter())
 PLACES = ("start", "burst", "steady", "end", "resume")
 
 
@@ -117,6 +124,7 @@ def broken_run(forks: Forks, folder: Path, unbroken: Unbroken, killed: Path, nam
         books=replace(
             after,
             calls=after.calls - before.calls,
+            lost=after.lost - before.lost,
             tokens=(after.tokens[0] - before.tokens[0], after.tokens[1] - before.tokens[1]),
         ),
         lacking=frozenset(unbroken.samples.keys() - samples),
@@ -169,7 +177,7 @@ def test_every_row_arrives_or_has_a_counted_reason(fault: str, place: str, matri
     assert_books_agree(found, fault)
     assert_key_is_nowhere(found)
     if any(entry.retry_after for entry in hit):
-        assert_retry_after_is_kept(found.log)
+        assert_retry_after_is_kept(found.log, found.books)
 
 
 def assert_ends_as_it_should(found: Broken, fault: str, unbroken: Unbroken) -> None:
@@ -194,11 +202,20 @@ def assert_ends_as_it_should(found: Broken, fault: str, unbroken: Unbroken) -> N
 
 
 def assert_books_agree(found: Broken, fault: str) -> None:
-    """Calls and tokens in the ledger are the server's own; an endpoint that goes may take some unread with it."""
+    """Calls and tokens in the ledger are the server's own.
+
+    An endpoint that goes takes some with it that it never read; where a run ends early the ledger says how many of
+    its calls may not have been sent.
+    """
     asked = len(found.log)
-    unread = SLOTS * HITS if fault == "gone" else 0
-    assert asked <= found.books.calls <= asked + unread
-    assert found.books.tokens == told(found.log)
+    unsure = SLOTS * HITS if fault == "gone" else found.books.lost
+    assert found.code != 0 or found.books.lost == 0
+    assert asked <= found.books.calls <= asked + unsure
+    charged = told(found.log)
+    if found.code == 0:
+        assert found.books.tokens == charged
+    dearest = sorted((entry.completion_tokens for entry in found.log), reverse=True)
+    assert 0 <= charged[1] - found.books.tokens[1] <= sum(dearest[: found.books.lost])
 
 
 def assert_key_is_nowhere(found: Broken) -> None:
@@ -208,12 +225,170 @@ def assert_key_is_nowhere(found: Broken) -> None:
     assert not [piece for piece in pieces if piece.encode() in found.bytes]
 
 
-def assert_retry_after_is_kept(log: tuple[Entry, ...]) -> None:
+def assert_retry_after_is_kept(log: Sequence[Entry], found: Books) -> None:
     """No request comes before its time, but for those that were on their way when the server said so."""
     for entry in log:
         if entry.retry_after is None or entry.left is None:
             continue
         until = entry.left + 1.0
         early = [other for other in log if entry.left < other.arrived < until]
-        assert all(other.request != entry.request for other in early)
         assert len(early) < SLOTS
+        if entry.request not in found.probed_digests:  # a probe asks one question twice at the same time
+            assert all(other.request != entry.request for other in early)
+
+
+# --- one prompt, one server, one answer ---------------------------------------------------------------------------
+
+
+def poisoned(fault: Fault) -> Callable[[Arrival], Fault | None]:
+    """The first prompts of one leaf, each time that they come."""
+
+    def choose(arrival: Arrival) -> Fault | None:
+        return fault if "Greet – politely".encode() in arrival.body and b"Write 2 new" in arrival.body else None
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("400", "refused"),
+        ("500", "server_error"),
+        ("429", "rate_limit"),
+        ("reset", "reset"),
+        ("cut", "reset"),
+        ("broken-json", "malformed"),
+        ("html", "malformed"),
+        ("huge", "malformed"),
+        ("empty", "empty"),
+        ("hang", "timeout"),
+    ],
+)
+def test_a_prompt_that_always_fails_costs_its_own_rows_and_no_others(
+    fault: str, kind: str, forks: Forks, unbroken: Unbroken, tmp_path: Path
+) -> None:
+    with TeacherServer(choose=poisoned(NAMED[fault])) as server:
+        run = workspace(tmp_path, recipe(server.url, retries=1, timeout=1.0 if fault == "hang" else 60.0))
+        code, printed = forks.run(*COMMAND, cwd=tmp_path, PLANTED_KEY=KEY)
+        assert code == 0, printed
+        assert_nothing_vanished(run)
+        samples = {sample.id for sample in read_records(run.samples, Sample)}
+        assert samples == {name for name, sample in unbroken.samples.items() if sample.lineage.leaf != UNICODE}
+        failed = [verdict for verdict in read_records(run.verdicts, Verdict) if verdict.leaf == UNICODE]
+        assert len(failed) == 2
+        assert all(not verdict.keep and f"no answer ({kind})" in verdict.reason for verdict in failed)
+        assert f"2 calls got no answer ({kind} 2)" in printed
+        before = server.requests
+        assert before == books(run).calls
+        server.choose = lambda _: None
+        code, printed = forks.run(*COMMAND, cwd=tmp_path, PLANTED_KEY=KEY)
+    assert code == 0, printed
+    assert made_of(run) == unbroken.made
+    own = sum(sample.lineage.leaf == UNICODE for sample in unbroken.samples.values())
+    assert 2 <= server.requests - before <= 2 + 4 * own
+
+
+def stopped_and_resumed(
+    choose: Callable[[TeacherServer, Arrival], Fault | None], forks: Forks, folder: Path, unbroken: Unbroken
+) -> str:
+    """What a run prints that cannot go on; with a server that is well it then comes to the same dataset."""
+    with TeacherServer() as server:
+        server.choose = lambda arrival: choose(server, arrival)
+        run = workspace(folder, recipe(server.url, patience=0.3))
+        code, printed = forks.run(*COMMAND, cwd=folder, PLANTED_KEY=KEY)
+    assert code == 3, printed
+    assert "Traceback" not in printed
+    assert "run the same command again" in printed
+    committed = set(books(run).committed.values())
+    with TeacherServer() as server:
+        workspace(folder, recipe(server.url, patience=0.3))
+        code, after = forks.run(*COMMAND, cwd=folder, PLANTED_KEY=KEY)
+    assert code == 0, after
+    assert not committed & set(received(server))
+    assert made_of(run) == unbroken.made
+    return printed
+
+
+def test_a_server_that_goes_for_good_ends_the_run_which_can_be_gone_on_with(
+    forks: Forks, unbroken: Unbroken, tmp_path: Path
+) -> None:
+    def gone(_: TeacherServer, arrival: Arrival) -> Fault | None:
+        return Fault("gone", seconds=3600) if arrival.served == unbroken.requests // 2 else None
+
+    assert "no answer for 0.3 s" in stopped_and_resumed(gone, forks, tmp_path, unbroken)
+
+
+def test_a_server_that_wants_an_hours_peace_gets_it(forks: Forks, unbroken: Unbroken, tmp_path: Path) -> None:
+    asked_after: list[Entry] = []
+
+    def tired(server: TeacherServer, arrival: Arrival) -> Fault | None:
+        asked_after[:] = [entry for entry in server.log if entry.retry_after]
+        return failing(429, retry_after="3600") if arrival.served >= unbroken.requests // 2 else None
+
+    assert "3600 s" in stopped_and_resumed(tired, forks, tmp_path, unbroken)
+    assert len(asked_after) < SLOTS, "it was asked again"
+
+
+def test_a_server_that_refuses_everything_is_not_asked_everything(
+    forks: Forks, unbroken: Unbroken, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def refusing(_: TeacherServer, arrival: Arrival) -> Fault | None:
+        asked.append(arrival.number)
+        return NAMED["400"]
+
+    stopped_and_resumed(refusing, forks, tmp_path, unbroken)
+    assert len(asked) < 10 + 2 * SLOTS + 16  # a probe's questions are among them
+
+
+def test_a_key_that_comes_back_in_an_answer_is_not_kept(forks: Forks, tmp_path: Path) -> None:
+    def telling(request: dict) -> str:
+        return answered(request).replace("[QUESTION 1]\n", f"[QUESTION 1]\nIs it {KEY}? ")
+
+    with TeacherServer(answer=telling) as server:
+        run = workspace(tmp_path, recipe(server.url))
+        code, printed = forks.run(*COMMAND, cwd=tmp_path, PLANTED_KEY=KEY)
+    assert code == 0, printed
+    assert "Is it" in run.samples.read_text(encoding="utf-8")
+    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_the_servers_own_log_agrees_with_the_ledger_over_a_bad_day(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Server and command each in a process of their own, as a user starts them, with the pauses that they have."""
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    bad = (
+        "500:0.08",
+        "429-seconds:0.02",
+        "503-seconds:0.02",
+        "cut:0.04",
+        "reset:0.04",
+        "broken-json:0.04",
+        "close:0.03",
+    )
+    words = [word for fault in bad for word in ("--fault", fault)]
+    with serving("--latency", "0.005", "--tail", "0.05:0.1", *words, "--log", str(tmp_path / "log")) as url:
+        run = workspace(tmp_path, recipe(url))
+        printed = ilk(*COMMAND, cwd=tmp_path)
+    log = [Entry(**json.loads(line)) for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert len({entry.done for entry in log}) > 4
+    assert made_of(run) == unbroken.made, printed
+    found = books(run)
+    assert found.calls == len(log)
+    assert found.tokens == told(log)
+    assert_retry_after_is_kept(log, found)
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[str]:
+    """The URL of the test server as its command line starts it; its log is whole when the block has ended."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "server.py"), "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            yield child.stdout.readline().strip()
+        finally:
+            child.terminate()
+            child.wait(60)

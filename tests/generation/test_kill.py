@@ -36,7 +36,7 @@ def unbroken(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Unbroken
 def stopped_at(
     server: TeacherServer, forks: Forks, folder: Path, served: int, number: int = signal.SIGKILL, slots: int = SLOTS
 ) -> tuple[Run, Child]:
-    """A run that got this signal when the server had given so many answers."""
+    """A run that got this signal when the server had given so many answers, counted over all runs."""
     begun: list[Child] = []
 
     def stop(answers: int) -> None:
@@ -70,10 +70,11 @@ def resumed(server: TeacherServer, forks: Forks, run: Run, twist: Twist | None =
     code, printed = forks.run(*COMMAND, cwd=run.folder.parents[1], twist=twist, **RUN)
     if code == 0:
         assert_nothing_vanished(run)
+    probed = books(run).probed  # repeated until it has come to an end
     return Resumed(
         committed=committed,
         served_before=frozenset(before),
-        asked=tuple(received(server, since=len(before))),
+        asked=tuple(one for one in received(server, since=len(before)) if one not in probed),
         code=code,
         printed=printed,
         made=made_of(run),
@@ -104,15 +105,17 @@ def kill_and_resume(forks: Forks, folder: Path, unbroken: Unbroken, number: int)
         run, child = stopped_at(server, forks, folder, served, slots=slots)
         assert child.wait() == -signal.SIGKILL
         before = books(run)
-        assert before.lost <= slots
-        assert len(before.committed) >= served - slots
+        assert before.lost - before.lost_probes <= slots
+        answered = [one for one in received(server) if one not in before.probed]
+        assert len(before.committed) >= len(answered) - slots - 1  # the last one was about to be sent
         found = resumed(server, forks, run)
         after = books(run)
     asked = server.requests
-    assert asked <= after.calls <= asked + slots  # an intent may have been written and never sent
+    assert asked <= after.calls <= asked + before.lost  # an intent may have been written and never sent
     assert after.lost == before.lost
     unknown = told(server.log)[1] - after.tokens[1]  # answers that were on their way when the process died
-    assert 0 <= unknown <= sum(sorted(entry.completion_tokens for entry in server.log)[-slots:])
+    dearest = sorted((entry.completion_tokens for entry in server.log), reverse=True)
+    assert 0 <= unknown <= sum(dearest[: before.lost])
     return slots, found
 
 
@@ -137,17 +140,19 @@ def test_killed_time_and_again_it_still_gets_there(forks: Forks, unbroken: Unbro
     """Each run gets a little further; the calls lost on the way are at most those under way at each kill."""
     with TeacherServer() as server:
         for kill in range(1, 5):
-            run, _ = stopped_at(server, forks, tmp_path, kill * unbroken.requests // 6)
+            run, child = stopped_at(server, forks, tmp_path, kill * unbroken.requests // 6)
+            assert child.wait() == -signal.SIGKILL
         found = resumed(server, forks, run)
     assert_nothing_was_lost(found, unbroken)
-    assert unbroken.requests <= server.requests <= unbroken.requests + 4 * SLOTS
+    asked = [one for one in received(server) if one not in books(run).probed]
+    assert len(asked) - len(set(asked)) <= 4 * SLOTS
 
 
 # --- killed from inside ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("commit", [1, 2, 3, 5, 9, 17, 33])
+@pytest.mark.parametrize("commit", [1, 2, 3, 4, 6, 8, 12])
 def test_killed_between_an_answer_its_commit_and_its_use(
     commit: int, after: bool, forks: Forks, unbroken: Unbroken, tmp_path: Path
 ) -> None:
@@ -170,7 +175,8 @@ def test_killed_before_any_file_is_moved_into_place(forks: Forks, unbroken: Unbr
             assert code == -signal.SIGKILL, printed
             found = resumed(server, forks, run)
             assert_nothing_was_lost(found, unbroken)
-            assert "".join(path.name for path in run.folder.rglob(".*")) == "", "scratch files were left behind"
+            left = [path.name for path in run.folder.rglob(".*") if path.is_file()]
+            assert not left, "scratch files were left behind"
             shutil.rmtree(run.folder)
     assert moment > 3, "files are not written whole any more"
 
@@ -249,16 +255,16 @@ def test_interrupted_it_names_the_command_that_goes_on(
         assert_nothing_was_lost(resumed(server, forks, run), unbroken)
 
 
-def test_a_clock_that_jumps_decides_nothing(forks: Forks, unbroken: Unbroken, tmp_path: Path) -> None:
-    """Whenever it is read it has gone back by more than a year; in the next run it is right again."""
+@pytest.mark.parametrize("still", [True, False])
+def test_a_clock_that_jumps_decides_nothing(still: bool, forks: Forks, unbroken: Unbroken, tmp_path: Path) -> None:
+    """Whenever it is read it has gone back by more than a year; in the next run it still does, or is right again."""
     backwards = Twist(clock=4e7)
     with TeacherServer() as server:
         run = workspace(tmp_path, recipe(server.url, flows=FLOWS))
-        child = forks.start(*COMMAND, cwd=tmp_path, twist=Twist(clock=4e7, kill_at=("commit", 20), after=True), **RUN)
+        stopped = Twist(clock=backwards.clock, kill_at=("commit", 20), after=True)
+        child = forks.start(*COMMAND, cwd=tmp_path, twist=stopped, **RUN)
         assert child.wait() == -signal.SIGKILL
-        shutil.copytree(tmp_path, tmp_path.with_name("other"))
-        assert_nothing_was_lost(resumed(server, forks, run, backwards), unbroken)
-        assert_nothing_was_lost(resumed(server, forks, Run(tmp_path.with_name("other") / "runs" / "t")), unbroken)
+        assert_nothing_was_lost(resumed(server, forks, run, backwards if still else None), unbroken)
 
 
 # --- the same bytes, whatever the order of events -----------------------------------------------------------------

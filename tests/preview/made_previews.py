@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from instructlab_like.preview.facts import Change, Cost, Figure, LeafPreview, Preview, Settings
+from instructlab_like.generation.figures import Figure
+from instructlab_like.generation.quote import Cost
+from instructlab_like.preview.facts import Change, LeafPreview, Preview, Settings
 from instructlab_like.records import Chunk, DocumentSource, HeldOut, Knowledge, Pair, Seed, Simulation, Skill
 from instructlab_like.taxonomy.past import Base
 
 FIGURE = Figure(value=3, bound="exact", basis="counted")
-COST = Cost(calls=FIGURE, answered=0, tokens_in=FIGURE, tokens_out=FIGURE, money=FIGURE, seconds=FIGURE)
+COST = Cost(calls=FIGURE, answered=0, to_pay=FIGURE, tokens_in=FIGURE, tokens_out=FIGURE, money=FIGURE, seconds=FIGURE)
 
 
 def skill(
@@ -64,7 +66,7 @@ def leaf_preview(path: str = "knowledge/tides", **told: object) -> LeafPreview:
 
 def preview_of(*leaves: LeafPreview, **told: object) -> Preview:
     settings = Settings(
-        methods=("rules",),
+        flows=("rules",),
         teacher=None,
         chunk_words=200,
         pairs_per_prompt=3,

@@ -137,5 +137,5 @@ def test_the_text_form_lets_nothing_act_in_a_terminal_or_a_log(words: str) -> No
 
 def test_every_figure_of_the_text_form_stands_with_its_basis() -> None:
     told = text(preview_of(leaf_preview(), leaf_preview("knowledge/other")))
-    figures = 2 + len(type(COST).model_fields) - 1  # made, kept, and the cost's but for `answered`
+    figures = 2 + len(type(COST).model_fields) - 2  # made, kept, and the cost's but for `answered` and `to_pay`
     assert told.count(f"({FIGURE.basis})") == 2 * figures + (figures - 2)

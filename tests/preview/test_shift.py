@@ -38,7 +38,7 @@ def test_an_added_leaf_takes_its_share_of_all() -> None:
     assert (added.name, added.before, added.after, added.share_after) == ("skills/b", None, 30, 0.5)
     (branch,) = told.branches
     assert (branch.name, branch.before, branch.after, branch.share_before) == ("skills", 30, 60, 1.0)
-    assert told.basis == "samples before any filter (rules: pairs made, simulation: draws made)"
+    assert told.basis == "samples before any is rejected (rules: pairs made, simulation: draws made)"
 
 
 def test_a_removed_leaf_leaves_its_share_to_the_others() -> None:
@@ -51,10 +51,10 @@ def test_a_removed_leaf_leaves_its_share_to_the_others() -> None:
 
 
 def test_a_teachers_part_is_counted_as_planned() -> None:
-    recipe = GenerateRecipe(methods=("teacher", "simulation"), prompts_per_leaf=7, pairs_per_prompt=2)
+    recipe = GenerateRecipe(flows=("freeform-simple", "simulation"), prompts_per_leaf=7, pairs_per_prompt=2)
     told = shifted(side(), side(sums("skills/a")), Census(recipe))
     assert told.leaves[0].after == 7 * 2 + 400
-    assert "teacher: planned prompts × 2 pairs asked for" in told.basis
+    assert "freeform-simple: planned prompts × 2 samples at most" in told.basis
 
 
 def test_a_document_that_grew_gives_more_pairs() -> None:
