@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-LEAVES = 500
+LEAVES = 100
 SIZES = (1_000, 200_000)  # samples
 PHRASINGS = (
     "A crate on quay {place} holds {{{{ boxes }}}} boxes of {{{{ eggs }}}} eggs each. How many eggs are there?",
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def write_leaf(root: Path, number: int) -> None:
-    """A freeform skill whose simulation has 27,000 different questions."""
+    """A freeform skill whose simulation has 270,000 different questions."""
     folder = root / "compositional_skills" / f"harbour_{number % 20}" / f"quay_{number}"
     folder.mkdir(parents=True)
     seeds = [{"question": f"What are {n} boxes of six eggs?", "answer": f"{n * 6} eggs"} for n in range(2, 7)]

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import typer
 
 from instructlab_like import __version__
-from instructlab_like.errors import IlkError, InputError
+from instructlab_like.errors import IlkError, InputError, StoppedError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -523,6 +523,8 @@ def main() -> None:
         typer.main.get_command(app)(prog_name="ilk")  # calling `app` itself would replace the hook
     except IlkError as error:
         print(f"ilk: {error}", file=sys.stderr)
+        if isinstance(error, StoppedError):
+            print(f"  to continue: {again()}", file=sys.stderr)
         sys.exit(error.code)
     except OSError as error:
         if error.errno not in FULL:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from leaf_files import commit_all, git, skill, write_leaf
-from server import TeacherServer
+from server import TeacherServer, by_share
 
 TAXONOMY = Path(__file__).parents[1] / "taxonomy"
 VELMOUTH = "knowledge/history/towns/velmouth"
@@ -166,7 +166,7 @@ def test_a_probe_asks_a_few_once_and_the_run_asks_the_rest(place: Path, teacher:
     prices = ("--price-in", "1", "--price-out", "3")
     first = quoted(*told, "--probe", *prices, cwd=place)
     asked = len(prompts(teacher))
-    assert first["sent"] == asked
+    assert first["sent"] == teacher.requests
     assert sum(cost["answered"] for cost in first["quote"]["steps"] if cost["step"] in ("pairs", "questions")) == 20
     again = quoted(*told, "--probe", *prices, cwd=place)
     assert len(prompts(teacher)) == asked
@@ -201,6 +201,15 @@ def test_a_budget_of_calls_is_never_exceeded(place: Path, teacher: TeacherServer
     assert teacher.requests == int(budget.removesuffix("calls"))
     assert "is used up" in done.stderr
     assert f"--budget {2 * teacher.requests}calls" in done.stderr
+
+
+def test_attempts_that_fail_count_as_calls_of_a_budget(place: Path) -> None:
+    with TeacherServer(choose=by_share({"500": 0.2, "reset": 0.1})) as server:
+        told = recipe(place, server, "freeform-simple", prompts_per_leaf=200)
+        generate(*told, "--budget", "60calls", cwd=place, code=3)
+        assert server.requests == 60
+    with sqlite3.connect(place / "runs/default/ledger.sqlite") as ledger:
+        assert ledger.execute("SELECT SUM(attempts) FROM calls").fetchone() == (60,)
 
 
 @pytest.mark.parametrize("tokens", [20_000, 120_000])

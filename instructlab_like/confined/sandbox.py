@@ -147,7 +147,7 @@ class BoundedEnvironment(FieldsFirst, ImmutableSandboxedEnvironment):
 
         @wraps(made)  # keeps the marks by which Jinja knows what to pass
         def filtered(*arguments: Any, **named: Any) -> Any:
-            if of_texts:
+            if of_texts and (named or not SCALARS.issuperset(map(type, arguments))):
                 for argument in (*arguments[passed:], *named.values()):
                     _printable(argument)
             return self.weighed(made(*arguments, **named))

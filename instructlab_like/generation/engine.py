@@ -92,6 +92,7 @@ class Desk:
 class Open:
     """A walk under way: how many of its calls are not answered, and what it came to so far."""
 
+    start: Start
     calls: int = 0
     ends: list[End] = field(default_factory=list)
 
@@ -183,6 +184,8 @@ class Engine:
             await asyncio.wait([self.asking_aside], timeout=GRACE)
         if not broken:
             await self.written(Lookup(""))  # when this is read, all before it is on disk and has been gone on with
+            for walk in self.open.values():
+                self.done(walk.start, sorted(walk.ends, key=placed))
 
     def raise_first(self, tasks: list[asyncio.Task[None]]) -> None:
         """The error that ended the run: a bug or wrong input before a stop of any kind, a teacher's failure last."""
@@ -199,7 +202,7 @@ class Engine:
         """A stop with what it leaves behind; other errors speak for themselves."""
         if not isinstance(error, StoppedError):
             return error
-        kept = self.tally.answered + self.tally.reused
+        kept = self.ledger.counts.answered if self.journal.broken is None else self.tally.answered + self.tally.reused
         fix = f"{error.fix}; then run the same command again: no answer that is there is asked for again"
         kind = TeacherError if isinstance(error, TeacherError) else type(error)
         stopped = kind(f"{error.what} ({kept} answers are in the ledger)", where=error.where, fix=fix)
@@ -215,7 +218,7 @@ class Engine:
             begun = await asyncio.to_thread(self.begin, starts)
             for start, outcomes in begun:
                 self.tally.begun += 1
-                self.open[start.number] = Open()
+                self.open[start.number] = Open(start)
                 self.take(start, outcomes, closed=0)
             self.ask_ready()
             if len(begun) < TOGETHER:
@@ -342,8 +345,10 @@ class Engine:
 
     def beside(self, aside: Aside) -> asyncio.Task[None]:
         """With the first call that is really made, ask what else there is to ask."""
-        spare = self.purse.narrow and not aside.urgent
-        self.asking_aside = asyncio.create_task(nobody() if spare else aside.ask(self.written))
+        if self.purse.narrow and aside.urgent:
+            what = "the budget leaves too little to learn first whether the teacher can do what a template needs"
+            raise StoppedError(what, where="budget", fix="raise it (--budget)")
+        self.asking_aside = asyncio.create_task(nobody() if self.purse.narrow else aside.ask(self.written))
         return self.asking_aside
 
     async def allowed(self, prompt: Prompt) -> StoppedError | None:

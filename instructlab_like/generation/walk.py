@@ -37,6 +37,7 @@ from instructlab_like.records import (
 )
 
 SAID = 200  # characters of a judge's own words in a verdict
+SURPLUS = 1 << 20  # the place of what was not asked for, behind all that was
 PARSE = "parse"  # the filter of verdicts on answers that could not be used, and on calls that got none
 
 
@@ -193,8 +194,14 @@ class Walk:
         if len(groups) > 1 and not step.fan_out:
             return self.unusable(call, f"the answer holds {len(groups)} where one was asked for")
         made: list[Outcome] = []
-        for group in groups:
+        most = self.recipe.pairs_per_prompt
+        for group in groups[:most]:
             made += self.grown(call, group)
+        if len(groups) > most:
+            more = f"{len(groups) - most} more than the {most} that were asked for"
+            made.append(
+                Lost(call.candidate.start, (*call.candidate.place, call.draw, SURPLUS), self.on_call(call, more))
+            )
         cut = step.fan_out and completion.finish_reason == "length"
         if reading.broken or cut:
             more = f"{reading.broken} more of the answer {'is' if reading.broken == 1 else 'are'} not whole"

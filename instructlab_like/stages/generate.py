@@ -44,6 +44,7 @@ from instructlab_like.stages import lookup, manifest
 from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.stages.preferences import Preferences
+from instructlab_like.stages.progress import Outlook
 from instructlab_like.stages.sifting import sifted
 from instructlab_like.stock import Stock, id_bytes
 from instructlab_like.taxonomy.chunks import cut
@@ -53,6 +54,7 @@ from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.taxonomy.tree import ATTRIBUTION, content
 from instructlab_like.workspace import Run, cache_dir, find, scratch
 
+UNREACHED = "the budget was used up before it had a sample"
 LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")
 
 
@@ -125,7 +127,7 @@ def make(
     ):
         planned = recorded(starts(leaves, library.of, walk), plan, harvest)
         try:
-            staff.bring(planned, walk, ledger, harvest.take, asked)
+            staff.bring(planned, walk, ledger, harvest.take, asked, Outlook(leaves, walk, library.count))
         except StoppedError as error:
             if not harvest.whole or error.where != "budget":
                 raise
@@ -238,7 +240,12 @@ class Library:
         self.root, self.recipe = root, recipe
         self.chunks: dict[str, list[Chunk]] = {}
         self.digests: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
         self.lacking: list[Shortfall] = []
+
+    def count(self, leaf: Leaf) -> int | None:
+        """How many chunks a leaf has, once they were read."""
+        return self.counts.get(leaf.path)
 
     def of(self, leaf: Leaf) -> Sequence[Chunk]:
         if not isinstance(leaf, Knowledge):
@@ -249,6 +256,7 @@ class Library:
         if leaf.path not in self.digests:
             self.lacking += lacking
         found = chunks.get(leaf.path, [])
+        self.counts[leaf.path] = len(found)
         self.digests[leaf.path] = digest([plain(chunk) for chunk in found])
         return found
 
@@ -292,7 +300,7 @@ def finish(
         write_preferences(run, made.preferences, kept)
     gaps = list(library.lacking)
     gaps += [
-        Shortfall(leaf=leaf.path, reason=lack(leaf, flows))
+        Shortfall(leaf=leaf.path, reason=lack(leaf, flows) if made.stopped is None else UNREACHED)
         for leaf in leaves
         if leaf.path not in made.methods and leaf.path not in {gap.leaf for gap in gaps}
     ]
@@ -412,6 +420,8 @@ def barren(leaf: LeafCounts, made: Made) -> str:
         return f"all {leaf.made} samples were rejected; 3-verdicts.jsonl says why"
     if made.lost[leaf.leaf]:
         return f"none of the teacher's {made.lost[leaf.leaf]} answers could be used; 3-verdicts.jsonl says why"
+    if made.stopped is not None:
+        return UNREACHED
     flows = sorted(made.methods.get(leaf.leaf, {"nothing"}))
     return f"{' and '.join(flows)} found nothing to ask in it"
 

@@ -53,13 +53,16 @@ class Probing:
                 warn(f"  {line}")
 
     async def enter(self, identity: str, call: ProbeCall, write: Callable[[Entry], Awaitable[object]]) -> None:
+        price = self.prices.get(identity)
         if not call.ended:
+            self.purse.beside(price, 1, 0, 0)
             await write(Intent(call.key, call.request, identity, "probe"))
             return
         if call.kind == "unsent":
+            self.purse.beside(price, -1, 0, 0)
             await write(Unsent(call.key))
             return
-        self.purse.beside(self.prices.get(identity), 1, call.prompt_tokens, call.completion_tokens)
+        self.purse.beside(price, 0, call.prompt_tokens, call.completion_tokens)
         if call.completion is not None:
             await write(call.completion)
         else:

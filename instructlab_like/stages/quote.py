@@ -75,6 +75,7 @@ class Quoting:
     recipe: GenerateRecipe
     price: Price | None
     probe: bool
+    sent: int = 0  # calls
 
     def told(self) -> Told:
         recipe = self.recipe
@@ -101,8 +102,7 @@ class Quoting:
                         reckoner.add(start)
         notes = tuple(self.notes(flows, terms, library, asked))
         found = Costing(reckoner, terms, picked).quote()
-        sent = asked.tally.answered + asked.tally.failed.total() + asked.tally.retried.total()
-        return Told(run=self.run.name, plan=str(self.run.plan), sent=sent, quote=found, notes=notes)
+        return Told(run=self.run.name, plan=str(self.run.plan), sent=self.sent, quote=found, notes=notes)
 
     def write_plan(self, planned: Iterator[Start], reckoner: Reckoner) -> None:
         """The plan as `generate` would write it; another plan than before means that the dataset is not up to date."""
@@ -138,7 +138,9 @@ class Quoting:
         )
         count = sum(wanted.values())
         with Ledger(self.run.ledger) as ledger:
+            before = ledger.spent.calls
             staff.bring(picked, walk, ledger, nothing, asked, Sized(count))
+            self.sent = ledger.spent.calls - before
 
     def notes(self, flows: Sequence[Flow], terms: Terms, library: Library, asked: Asked) -> Iterator[str]:
         if nobody := [role for role in roles(flows) if role not in terms.slots]:

@@ -10,6 +10,7 @@ import pytest
 from instructlab_like.errors import InputError
 from instructlab_like.evaluation.summary import Summary, read, summarise, table, write
 from instructlab_like.records import Answer, Item, LeafCounts
+from instructlab_like.workspace import FORMAT
 
 TAUGHT, UNTAUGHT, SILENT = (
     "knowledge/geography/orsen",
@@ -87,7 +88,7 @@ def test_what_is_not_trained_or_not_asked_is_listed(summary: Summary) -> None:
 def test_the_file_has_the_shape_that_others_read(summary: Summary, tmp_path: Path) -> None:
     write(tmp_path / "summary.json", summary)
     written = orjson.loads((tmp_path / "summary.json").read_bytes())
-    assert written["format"] == 1
+    assert written["format"] == FORMAT
     assert {"name", "overall", "forgetting"} <= written["base"].keys()
     checkpoint = written["checkpoints"][0]
     assert {"name", "overall", "forgetting", "leaves"} <= checkpoint.keys()
