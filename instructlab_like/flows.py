@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from instructlab_like.errors import RecipeError, position
 from instructlab_like.filters import SampleFilter, build
@@ -53,9 +53,20 @@ ABOUT: dict[LeafKind, frozenset[str]] = {  # variables that a record starts with
 WHOLE = ("question", "answer")  # the fields that make a record a sample
 
 
+Bound = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class Limits(Record):
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+
+    @model_validator(mode="after")
+    def some(self) -> Limits:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("says neither at_least nor at_most")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError("no number is at least the one and at most the other")
+        return self
 
 
 class _Step(Record):
@@ -83,7 +94,7 @@ class AskStep(_Step):
     draws: Annotated[int, Field(ge=1, le=64)] = 1
     given: dict[FieldName, FieldName] = Field(default={}, alias="with")
     named_as: dict[FieldName, FieldName] = Field(default={}, alias="as")
-    keep: dict[FieldName, tuple[str, ...] | Limits] = {}
+    keep: dict[FieldName, Annotated[tuple[str, ...], Field(min_length=1)] | Limits] = {}
 
 
 class RulesStep(_Step):
@@ -104,6 +115,7 @@ class PreferStep(_Step):
 
 
 Step = AskStep | RulesStep | SimulationStep | PreferStep
+UNIONS = ("tuple[", "Limits", "function-after[")  # as pydantic names the members of one in a place
 STEPS: dict[str, type[_Step]] = {
     "ask": AskStep, "rules": RulesStep, "simulation": SimulationStep, "prefer": PreferStep,
 }  # fmt: skip
@@ -268,12 +280,18 @@ class Sheet:
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
             problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-            place = tuple(part for part in problem["loc"] if part not in (*STEPS, "tuple[str,...]", "Limits"))
+            place = tuple(
+                part for part in problem["loc"] if part not in (*STEPS, "Limits") and not str(part).startswith("tuple[")
+            )
             if problem["type"] == "extra_forbidden":
                 raise self.unknown(place, problem["loc"]) from error
             field = ".".join(str(part) for part in place)
+            limits = (one for one in problems if one["loc"][-1] in Limits.model_fields or one["type"] == "value_error")
+            said = next(limits, problem)["msg"].removeprefix("Value error, ")
+            if len(place) > 3 and place[2] == "keep" and said == problem["msg"] and problem["type"] == "tuple_type":
+                said = "is neither a list of words nor at_least or at_most with a number"
             raise RecipeError(
-                f"{field}: {problem['msg']}" if field else problem["msg"],
+                f"{field}: {said}" if field else said,
                 where=self.at(*place),
                 fix=f"a flow holds {', '.join(Plan.model_fields)}; docs/flows.md shows every field of a step",
             ) from error
@@ -402,6 +420,9 @@ class Check:
             for name in (*step.of, *step.by):
                 if name not in fields:
                     raise self.wrong(number, "of", f"no step before it makes {name!r}", self.hint(name, fields))
+            for field, pair in (("of", step.of), ("by", step.by)):
+                if len(set(pair)) == 1:
+                    raise self.wrong(number, field, f"compares {pair[0]!r} with itself", "name two different fields")
             yield "answer"
             return
         template = self.flow.templates[step.name]
@@ -413,7 +434,14 @@ class Check:
         names = [step.named_as.get(tag, tag) for tag in template.yields]
         if twice := {name for name in names if names.count(name) > 1}:
             raise self.wrong(number, "as", f"two tags are kept as {sorted(twice)[0]!r}", "give each its own name")
+        for variable in step.given:
+            if variable not in template.variables:
+                what = f"its template {template.path} takes no {variable!r}"
+                raise self.wrong(number, "with", what, self.hint(variable, template.variables))
         for kind in self.flow.plan.leaves:
+            if taken := [name for name in names if name in ABOUT[kind]]:
+                what = f"keeps an answer as {taken[0]!r}, which is a variable of the leaf"
+                raise self.wrong(number, "as", what, "keep it under another name")
             self.given(number, step, self.begun(kind) | fields)
         yield from names
 

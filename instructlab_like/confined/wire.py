@@ -40,7 +40,7 @@ class Part:
 
     kind: str
     line: int
-    value: str | int | None
+    value: str | bool | int | None
     own: int
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Protocol
 
+from instructlab_like.console import warn
 from instructlab_like.errors import IlkError, PassingError, RefusedError, StoppedError, TeacherError
 from instructlab_like.generation.journal import Journal, Then
 from instructlab_like.generation.ledger import Entry, Failure, Ledger, Lookup, Unsent, intent
@@ -26,6 +28,7 @@ from instructlab_like.generation.walk import Call, Finished, Lost, Outcome, Pref
 from instructlab_like.records import Completion, Prompt
 from instructlab_like.teachers import Teacher
 
+BYTES = 3.0  # a token, where a server does not count them
 MOST_REFUSALS = 8  # calls without an answer, before there is any, that show that something is wrong with all of them
 GRACE = 10.0  # seconds for answers under way once the teacher has failed: they may be paid for
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a call is tried again, doubled each time
@@ -122,6 +125,7 @@ class Engine:
         self.open: dict[int, Open] = {}
         self.under_way: dict[str, list[Call]] = {}
         self.tries: Counter[str] = Counter()
+        self.uncounted: set[str] = set()  # teachers that do not say how many tokens an answer took
         self.refusal: TeacherError | None = None  # the last call that failed for good
         self.stopping: StoppedError | None = None  # nothing more is asked; what is under way may end
         self.due: list[tuple[Then, Completion | None]] = []
@@ -203,7 +207,8 @@ class Engine:
         if not isinstance(error, StoppedError):
             return error
         kept = self.ledger.counts.answered if self.journal.broken is None else self.tally.answered + self.tally.reused
-        fix = f"{error.fix}; then run the same command again: no answer that is there is asked for again"
+        again = "run the same command again: no answer that is there is asked for again"
+        fix = f"{error.fix}; then {again}" if error.fix else again
         kind = TeacherError if isinstance(error, TeacherError) else type(error)
         stopped = kind(f"{error.what} ({kept} answers are in the ledger)", where=error.where, fix=fix)
         stopped.__cause__ = error
@@ -221,19 +226,27 @@ class Engine:
                 self.open[start.number] = Open(start)
                 self.take(start, outcomes, closed=0)
             self.ask_ready()
-            if len(begun) < TOGETHER:
+            if not begun:
                 self.tally.planned = True
                 self.end_if_all_done()
                 return
             self.look_ahead()
 
     def begin(self, starts: Iterator[Start]) -> list[tuple[Start, list[Outcome]]]:
-        return [(start, self.walk.begin(start)) for start in islice(starts, TOGETHER)]
+        """The next few walks; fewer once they have come to as many samples, which are in memory until they end."""
+        begun: list[tuple[Start, list[Outcome]]] = []
+        made = 0
+        for start in islice(starts, TOGETHER):
+            begun.append((start, self.walk.begin(start)))
+            made += len(begun[-1][1])
+            if made > TOGETHER:
+                break
+        return begun
 
     def look_ahead(self) -> None:
-        """More walks are wanted while less than `AHEAD` calls a slot wait."""
+        """More walks are wanted while no more than `AHEAD` calls a slot wait."""
         waiting = sum(len(desk.waiting) for desk in self.desks.values())
-        if waiting < AHEAD * self.slots:
+        if waiting <= AHEAD * self.slots:
             self.hungry.set()
         else:
             self.hungry.clear()
@@ -331,10 +344,26 @@ class Engine:
             self.settled()
             raise
         else:
+            completion = self.counted(desk.teacher, prompt, completion)
             self.purse.end(prompt, desk.price, completion.prompt_tokens or 0, completion.completion_tokens or 0)
             self.settled()
             self.tally.answered += 1
             self.journal.enter(completion, lambda _: self.answered(prompt.key, completion))
+
+    def counted(self, teacher: Teacher, prompt: Prompt, completion: Completion) -> Completion:
+        """With tokens, as a budget needs them: estimated from the texts, generously, where the server counts none."""
+        if completion.prompt_tokens is not None and completion.completion_tokens is not None:
+            return completion
+        if teacher.identity not in self.uncounted:
+            self.uncounted.add(teacher.identity)
+            warn(f"  {teacher.identity}: does not count tokens; they are estimated, one for {BYTES:g} bytes of text")
+        asked = sum(len(message.content.encode()) for message in prompt.messages)
+        return completion.model_copy(
+            update={
+                "prompt_tokens": math.ceil(asked / BYTES),
+                "completion_tokens": math.ceil(len(completion.text.encode()) / BYTES),
+            }
+        )
 
     async def beforehand(self, prompt: Prompt) -> Completion | None:
         """The answer that the ledger has; else wait for what must be known before anything is asked."""
@@ -381,8 +410,14 @@ class Engine:
             self.hopeless(error)
             return
         self.tally.retried[error.kind] += 1
+        if not self.tally.answered and not self.tally.reused and self.unusable() >= MOST_REFUSALS * (desk.retries + 1):
+            raise TeacherError(error.what, where=error.where, fix=error.fix or "see what the server sends") from error
         pause = max(error.wait or 0.0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.tries[key] - 1)))
         self.journal.enter(failure, lambda _: self.again_after(pause, desk, key))
+
+    def unusable(self) -> int:
+        """Answers, paid for, that were none; a server that is starting up sends others."""
+        return self.tally.retried["malformed"] + self.tally.retried["empty"]
 
     def again_after(self, pause: float, desk: Desk, key: str) -> None:
         def again() -> None:

@@ -100,6 +100,8 @@ def read_reply(data: bytes) -> Reply:
 
 def tokens(usage: object, name: str) -> int | None:
     told = usage.get(name) if isinstance(usage, dict) else None
+    if type(told) is float and told.is_integer():  # some gateways write 120.0
+        told = int(told)
     return told if type(told) is int and told >= 0 else None
 
 
