@@ -280,9 +280,7 @@ class Sheet:
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
             problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-            place = tuple(
-                part for part in problem["loc"] if part not in (*STEPS, "Limits") and not str(part).startswith("tuple[")
-            )
+            place = tuple(part for part in problem["loc"] if part not in STEPS and not str(part).startswith(UNIONS))
             if problem["type"] == "extra_forbidden":
                 raise self.unknown(place, problem["loc"]) from error
             field = ".".join(str(part) for part in place)
