@@ -517,6 +517,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character shows its number
             stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what a script puts behind &
     signal.signal(signal.SIGTERM, terminated)
     sys.excepthook = crash
     try:

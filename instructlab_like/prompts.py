@@ -144,11 +144,11 @@ class Renderer:
 
     def __init__(self, template: Template) -> None:
         self.template = template
-        self.lasting: Here | Lasting | None = None
+        self.bounded: Here | Lasting | None = None  # a shipped one needs no bounds
         if template.plain is not None:
-            self.lasting = Here(template.plain, BOUNDS, where=str(template.path))
+            self.bounded = Here(template.plain, BOUNDS, where=str(template.path))
         elif not template.trusted:
-            self.lasting = Lasting(template.sources, BOUNDS, where=str(template.path))
+            self.bounded = Lasting(template.sources, BOUNDS, where=str(template.path))
         self.fixed: dict[int, Message] = {}  # messages without variables, once they are known
 
     def __enter__(self) -> Renderer:
@@ -157,8 +157,8 @@ class Renderer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(self.lasting, Lasting):
-            self.lasting.__exit__(kind, error, trace)
+        if isinstance(self.bounded, Lasting):
+            self.bounded.__exit__(kind, error, trace)
 
     def render(self, batch: Sequence[Variables]) -> list[tuple[Message, ...]]:
         """The prompts in their order; raises TemplateError with the line that fails, or the limit that was met."""
@@ -181,9 +181,9 @@ class Renderer:
         if self.template.trusted:
             rendered = self.template.trusted.render([(number, values) for values in batch for number in numbers])
         else:
-            assert self.lasting
+            assert self.bounded
             takes = self.template.takes
-            rendered = self.lasting.render(
+            rendered = self.bounded.render(
                 [
                     (number, {name: values[name] for name in takes[number] if name in values})
                     for values in batch

@@ -296,8 +296,9 @@ def finish(
             held_out = [item for leaf in leaves for item in from_file(leaf)]
             kept, phases = sifted(run, stock, recipe.filters, held_out=held_out)
         counts = count(leaves, made.counts, kept)
-        write_dataset(run, recipe, kept, phases, counts, leaves, licences(find(recipe.taxonomy), leaves))
-        write_preferences(run, made.preferences, kept)
+        told = licences(find(recipe.taxonomy), leaves)
+        trained = write_dataset(run, recipe, kept, phases, counts, leaves, told)
+        write_preferences(run, made.preferences, trained)
     gaps = list(library.lacking)
     gaps += [
         Shortfall(leaf=leaf.path, reason=lack(leaf, flows) if made.stopped is None else UNREACHED)
@@ -332,9 +333,9 @@ def finish(
     show(run, made, phases, counts, gaps)
 
 
-def write_preferences(run: Run, preferences: Preferences, kept: Iterable[Sample]) -> None:
-    """Pairs of a better and a worse answer, as far as the better one is in the dataset."""
-    ids = {id_bytes(sample.id) for sample in kept} if preferences else set()
+def write_preferences(run: Run, preferences: Preferences, trained: Iterable[Sample]) -> None:
+    """Pairs of a better and a worse answer whose better one is trained: a test question must not be met here."""
+    ids = {id_bytes(sample.id) for sample in trained} if preferences else set()
     preferences.write(run.preferences, ids)
 
 
@@ -434,7 +435,8 @@ def write_dataset(
     counts: Sequence[LeafCounts],
     leaves: Sequence[Leaf],
     licences: tuple[str, ...],
-) -> None:
+) -> Sequence[Sample]:
+    """Write the dataset's folder; returns the samples that are trained."""
     train, test = split(kept, share=recipe.test_share, seed=recipe.seed, scratch=run.folder)
     replay = unseen(replayed(find(recipe.replay)), leaves) if recipe.replay else []
     rows = mix(
@@ -464,6 +466,7 @@ def write_dataset(
         licenses=licences,
     )
     write(run.dataset, rows, map(row, test), facts)
+    return train
 
 
 def replayed(path: Path) -> list[Replay]:
