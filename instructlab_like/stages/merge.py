@@ -73,6 +73,7 @@ def merged(given: Sequence[tuple[Run, GenerateRecipe]]) -> GenerateRecipe:
     return first.model_copy(
         update={
             "leaves": () if everything else tuple(sorted({leaf for recipe in recipes for leaf in recipe.leaves})),
+            "exclude": tuple(sorted({leaf for recipe in recipes for leaf in recipe.exclude})),
             "mirrors": {url: path for recipe in reversed(recipes) for url, path in recipe.mirrors.items()},
             "document_hosts": tuple(sorted({host for recipe in recipes for host in recipe.document_hosts})),
         }
@@ -82,7 +83,7 @@ def merged(given: Sequence[tuple[Run, GenerateRecipe]]) -> GenerateRecipe:
 def deciding(recipe: GenerateRecipe) -> dict[str, object]:
     """The options that decide the samples: not where a teacher is reached, nor how fast it is asked."""
     told = recipe.model_dump(mode="json", exclude=FREE)
-    told["exclude"] = sorted(recipe.exclude)
+    del told["exclude"]  # what one run has forgotten, all of them together have
     told["teacher"] = asked(recipe.teacher)
     told["roles"] = {role: asked(teacher) for role, teacher in recipe.roles.items()}
     return told
