@@ -1,6 +1,7 @@
 """The engine on a flow of two steps, against a bare aiohttp loop that makes the same requests and keeps nothing.
 
-Everything is on: templates (a user's own, rendered in a confined process), retries, ledger, lineage, rows on disk.
+Everything is on: templates (a user's own, looked at in a confined process, and shipped ones), retries, ledger, lineage,
+rows on disk.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from instructlab_like.evaluation.items import base_items, from_file, items, seen
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Item, Leaf, Row, Sample, normalise, plain, with_context
 from instructlab_like.stages import manifest
-from instructlab_like.stages.generate import read_leaves
+from instructlab_like.stages.library import read_leaves
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.train import inputs_of, need_stack
 from instructlab_like.workspace import Run, find, read_records, write_records

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,46 +15,37 @@ from instructlab_like.dataset.reading import read, sources
 from instructlab_like.dataset.rows import row
 from instructlab_like.dataset.split import split
 from instructlab_like.dataset.write import write
-from instructlab_like.errors import DocumentError, InputError, StoppedError
+from instructlab_like.errors import InputError, StoppedError
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters import build
-from instructlab_like.flows import AskStep, Flow, load_flows
-from instructlab_like.generation.engine import End
+from instructlab_like.flows import Flow, load_flows
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.plan import check_roles, lack, starts
 from instructlab_like.generation.rows import Rows
-from instructlab_like.generation.walk import Finished, Lost, Start, Walk
+from instructlab_like.generation.walk import Start, Walk
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import (
-    Chunk,
-    Knowledge,
     Leaf,
     LeafCounts,
     PhaseCount,
-    Preference,
     Sample,
-    Verdict,
-    digest,
     ngrams,
     normalise,
     plain,
 )
 from instructlab_like.stages import lookup, manifest
 from instructlab_like.stages.asking import Asked, Staff
+from instructlab_like.stages.harvest import Harvest
+from instructlab_like.stages.library import Library, licences, read_leaves
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.stages.preferences import Preferences
 from instructlab_like.stages.progress import Outlook
 from instructlab_like.stages.sifting import sifted
 from instructlab_like.stock import Stock, id_bytes
-from instructlab_like.taxonomy.chunks import cut
-from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.origins import head, origins
-from instructlab_like.taxonomy.read import read_tree
-from instructlab_like.taxonomy.tree import ATTRIBUTION, content
-from instructlab_like.workspace import Run, cache_dir, find, scratch
+from instructlab_like.workspace import Run, find, scratch
 
 UNREACHED = "the budget was used up before it had a sample"
-LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")
 
 
 def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False, asking: bool = True) -> None:
@@ -154,119 +144,6 @@ def recorded(planned: Iterator[Start], plan: Rows, harvest: Harvest) -> Iterator
         yield start
 
 
-class Harvest:
-    """Gathers what walks come to: samples and the flows' own verdicts to their files, counts in memory."""
-
-    def __init__(self, run: Run, preferences: Preferences) -> None:
-        self.rows, self.told, self.preferences = Rows(run.samples), Rows(run.verdicts), preferences
-        self.rejected: set[bytes] = set()
-        self.made: Counter[str] = Counter()
-        self.lost: Counter[str] = Counter()
-        self.steps: Counter[tuple[str, bool]] = Counter()
-        self.methods: dict[str, set[str]] = {}
-        self.whole = 0
-
-    def __enter__(self) -> Harvest:
-        self.rows.__enter__()
-        self.told.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.rows.file.close()
-        self.told.file.close()
-
-    def take(self, start: Start, outcomes: Sequence[End]) -> None:
-        """All that a walk came to, once it has ended."""
-        samples: list[Sample] = []
-        verdicts: list[Verdict] = []
-        preferences: list[Preference] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Finished):
-                samples.append(outcome.sample)
-                verdicts += outcome.verdicts
-                self.made[outcome.sample.lineage.leaf] += 1
-                if not outcome.kept:
-                    self.rejected.add(id_bytes(outcome.sample.id))
-            elif isinstance(outcome, Lost):
-                verdicts.append(outcome.verdict)
-                self.lost[outcome.verdict.leaf] += 1
-            else:
-                preferences.append(outcome.preference)
-        self.steps.update((verdict.filter, verdict.keep) for verdict in verdicts)
-        self.rows.add(start.number, map(plain, samples))
-        self.told.add(start.number, map(plain, verdicts))
-        self.preferences.add(start.number, preferences)
-        self.whole += 1
-        if self.whole & (self.whole - 1) == 0 or self.whole % 64 == 0:
-            self.rows.show()
-
-    def settle(self) -> None:
-        self.rows.settle()
-        self.told.settle()
-
-    def phases(self, flows: Sequence[Flow]) -> list[PhaseCount]:
-        """Of each judgement of the flows, in their order: what it got and did."""
-        names = sorted({name for name, _ in self.steps}, key=lambda name: (order_in(flows, name), name))
-        return [
-            PhaseCount(
-                filter=name,
-                made=self.steps[name, True] + self.steps[name, False],
-                kept=self.steps[name, True],
-                rejected=self.steps[name, False],
-            )
-            for name in names
-        ]
-
-
-def order_in(flows: Sequence[Flow], name: str) -> tuple[int, ...]:
-    """The place of a judgement "flow/step" or "flow/step/judgement" in the flows; before them all: parsing."""
-    flow, _, rest = name.partition("/")
-    step, _, judgement = rest.partition("/")
-    for number, one in enumerate(flows):
-        names = [found.name for found in one.steps]
-        if one.name == flow and step in names:
-            place = names.index(step)
-            found = one.steps[place]
-            told = list(found.keep) if isinstance(found, AskStep) else []
-            told += [choice.name for choice in found.filters]
-            return number, place, told.index(judgement) if judgement in told else -1
-    return (-1,)
-
-
-class Library:
-    """The chunks of knowledge leaves, read when they are wanted; remembers which documents cannot be had."""
-
-    def __init__(self, root: Path, recipe: GenerateRecipe) -> None:
-        self.root, self.recipe = root, recipe
-        self.chunks: dict[str, list[Chunk]] = {}
-        self.digests: dict[str, str] = {}
-        self.counts: dict[str, int] = {}
-        self.lacking: list[Shortfall] = []
-
-    def count(self, leaf: Leaf) -> int | None:
-        """How many chunks a leaf has, once they were read."""
-        return self.counts.get(leaf.path)
-
-    def of(self, leaf: Leaf) -> Sequence[Chunk]:
-        if not isinstance(leaf, Knowledge):
-            return ()
-        if leaf.path in self.chunks:
-            return self.chunks.pop(leaf.path)
-        chunks, lacking = read_chunks([leaf], self.root, self.recipe)
-        if leaf.path not in self.digests:
-            self.lacking += lacking
-        found = chunks.get(leaf.path, [])
-        self.counts[leaf.path] = len(found)
-        self.digests[leaf.path] = digest([plain(chunk) for chunk in found])
-        return found
-
-    def read(self, leaves: Iterable[Leaf]) -> None:
-        """Read those that have not been read, and keep them at hand."""
-        for leaf in leaves:
-            if isinstance(leaf, Knowledge) and leaf.path not in self.digests:
-                self.chunks[leaf.path] = list(self.of(leaf))
-
-
 def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> str:
     """The digest of all that decides the dataset's bytes, but for the teachers' answers."""
     library.read(leaves)
@@ -346,24 +223,6 @@ def without_forgotten(run: Run, recipe: GenerateRecipe) -> GenerateRecipe:
     return recipe.model_copy(update={"exclude": (*recipe.exclude, *forgotten)}) if forgotten else recipe
 
 
-def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) -> list[Leaf]:
-    if not root.is_dir():
-        raise InputError("there is no such taxonomy folder", where=str(root), fix="name it with --taxonomy DIR")
-    leaves, broken = read_tree(root, only)
-    if broken:
-        for error in broken:
-            warn(error.what)
-        raise InputError(
-            f"{len(broken)} of {len(leaves) + len(broken)} leaves cannot be read",
-            where=str(root),
-            fix=f"correct them (ilk check {root}), or name others with --leaf",
-        )
-    leaves = [leaf for leaf in leaves if leaf.path not in without]
-    if not leaves:
-        raise InputError("holds no leaf", where=str(root), fix="a leaf is a folder with a qna.yaml; ilk new makes one")
-    return leaves
-
-
 def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
     """Refuse to redo a finished run under another recipe unless the user said so.
 
@@ -383,24 +242,6 @@ def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
             "ledger; --run NAME (make: RUN=NAME) leaves this run as it is",
         )
     say("generate: the recipe changed: " + "; ".join(changes))
-
-
-def read_chunks(
-    leaves: Sequence[Leaf], root: Path, recipe: GenerateRecipe
-) -> tuple[dict[str, list[Chunk]], list[Shortfall]]:
-    """The chunks of every knowledge leaf by its path, and the leaves whose documents cannot be had."""
-    chunks: dict[str, list[Chunk]] = {}
-    lacking: list[Shortfall] = []
-    for leaf in leaves:
-        if not isinstance(leaf, Knowledge):
-            continue
-        try:
-            documents = fetch(leaf, root, mirrors=recipe.mirrors, hosts=recipe.document_hosts, cache=cache_dir())
-        except DocumentError as error:
-            lacking.append(Shortfall(leaf=leaf.path, reason=str(error)))
-            continue
-        chunks[leaf.path] = [chunk for document in documents for chunk in cut(document, words=recipe.chunk_words)]
-    return chunks, lacking
 
 
 def plain_recipe(recipe: GenerateRecipe) -> dict[str, object]:
@@ -495,18 +336,6 @@ def unseen(replay: Iterable[Replay], leaves: Sequence[Leaf]) -> list[Replay]:
     if len(kept) < len(rows):
         say(f"  replay: {len(rows) - len(kept)} of {len(rows)} rows left out, they share words with held-out questions")
     return kept
-
-
-def licences(root: Path, leaves: Sequence[Leaf]) -> tuple[str, ...]:
-    """What the leaves' attribution.txt state as "License of the work", each once, sorted."""
-    found = set()
-    for leaf in leaves:
-        try:
-            attribution = content(root, f"{leaf.path}/{ATTRIBUTION}") or b""
-        except InputError:  # a link, or nothing to read: `ilk check` says so
-            continue
-        found |= set(LICENCE.findall(attribution.decode("utf-8", "replace")))
-    return tuple(sorted(text.strip() for text in found))
 
 
 def show(

@@ -22,7 +22,7 @@ from instructlab_like.preview.shift import Census, Side, shift
 from instructlab_like.preview.survey import Survey, survey
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, plain
-from instructlab_like.stages.generate import read_chunks
+from instructlab_like.stages.library import read_chunks
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.stages.trial import Documents, Trial
 from instructlab_like.taxonomy.chunks import cut

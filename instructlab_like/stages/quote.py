@@ -26,7 +26,7 @@ from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Leaf, Record, plain
 from instructlab_like.stages import manifest
 from instructlab_like.stages.asking import Asked, Staff, priced
-from instructlab_like.stages.generate import Library, read_leaves
+from instructlab_like.stages.library import Library, read_leaves
 from instructlab_like.stages.progress import Sized
 from instructlab_like.workspace import Run, find
 

@@ -12,7 +12,7 @@ from instructlab_like.records import Answer, Item, Sample, Verdict
 from instructlab_like.report.facts import LossPoint, ReportFacts
 from instructlab_like.report.page import page
 from instructlab_like.stages import manifest
-from instructlab_like.stages.generate import read_leaves
+from instructlab_like.stages.library import read_leaves
 from instructlab_like.workspace import Kind, Run, find, read_records, write_whole
 
 
