@@ -132,7 +132,7 @@ def test_each_skill_leaf_is_listed_with_the_reason_why_it_got_nothing(model_free
     gaps = {gap.leaf: gap.reason for gap in manifest.read(model_free.run).shortfalls}
     assert sorted(gaps) == skills()
     for leaf, reason in gaps.items():
-        assert "without simulation.yaml needs a teacher" in reason
+        assert "without simulation.yaml needs a flow with a teacher" in reason
         assert f"{leaf}: no samples: {reason}" in model_free.printed
 
 
