@@ -353,7 +353,7 @@ def told_chunk(story: SampleStory) -> Iterator[str]:
         if story.sample["lineage"]["chunk"]:
             yield line("chunk", story.sample["lineage"]["chunk"])
         return
-    yield line("chunk", f"{chunk.document}, bytes {chunk.start} to {chunk.end} of blob {chunk.blob[:12]}")
+    yield line("chunk", f"{chunk.id}: {chunk.document}, bytes {chunk.start} to {chunk.end} of blob {chunk.blob[:12]}")
     yield line("", f"in {chunk.repo} at {chunk.commit}")
     if chunk.headings:
         yield line("", f"under {' › '.join(chunk.headings)}")

@@ -98,9 +98,12 @@ def read_reply(data: bytes) -> Reply:
     )
 
 
+MOST_TOKENS = 2**53  # that a float tells apart
+
+
 def tokens(usage: object, name: str) -> int | None:
     told = usage.get(name) if isinstance(usage, dict) else None
-    if type(told) is float and told.is_integer():  # some gateways write 120.0
+    if type(told) is float and told.is_integer() and told < MOST_TOKENS:  # some gateways write 120.0
         told = int(told)
     return told if type(told) is int and told >= 0 else None
 
