@@ -200,6 +200,37 @@ def preview(
 
 
 @app.command()
+def sift(
+    target: Annotated[str, typer.Argument(help="a run's name or folder, or a file of conversations")],
+    recipe: RecipeFile = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="only this filter, or phase of filters; may be given again")
+    ] = None,
+    taxonomy: Folder = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="write what is kept and what is not into this folder")
+    ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option("--what-if", help="filter.option=value, filter=on or filter=off: try it and write nothing"),
+    ] = None,
+    pardon: Annotated[
+        list[str] | None, typer.Option("--pardon", help="ID or ID:FILTER of a rejected sample: keep it nevertheless")
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "markdown"], typer.Option("--format", help="for people or for programs")
+    ] = "text",
+) -> None:
+    """Filter a run, or any file of conversations: what is kept, what is rejected, by which rule. Asks nothing twice."""
+    from instructlab_like.recipe import GenerateRecipe, load
+    from instructlab_like.stages.sift import sift as stage
+
+    overrides = {"filters": filters or None, "taxonomy": taxonomy, "pardons": pardon or None}
+    told = load(GenerateRecipe, recipe, overrides)
+    stage(target, told, told=told.model_fields_set, out=out, what_if=what_if or (), form=form)
+
+
+@app.command()
 def generate(
     run: RunName = "default",
     recipe: RecipeFile = None,

@@ -16,13 +16,25 @@ SILENCE = 8.0  # seconds without a line after which the current activity is name
 EVERY = 5.0  # seconds between two lines of progress, where they stay
 
 _last_line = time.monotonic()
+_aside = False
 
 
 def say(text: str = "") -> None:
     """Print a line at once, also into a pipe."""
     global _last_line
-    print(text, flush=True)
+    print(text, file=sys.stderr if _aside else sys.stdout, flush=True)
     _last_line = time.monotonic()
+
+
+@contextmanager
+def aside(wanted: bool = True) -> Iterator[None]:
+    """What is said meanwhile goes to standard error, since standard output is for a program."""
+    global _aside
+    before, _aside = _aside, wanted
+    try:
+        yield
+    finally:
+        _aside = before
 
 
 def warn(text: str) -> None:

@@ -30,9 +30,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from instructlab_like.errors import RecipeError, position
-from instructlab_like.filters import SampleFilter, build
+from instructlab_like.filters import SampleFilter, build, expand
 from instructlab_like.prompts import FOLDER, Template, load_templates
-from instructlab_like.recipe import FilterChoice
+from instructlab_like.recipe import FilterChoice, named_filters
 from instructlab_like.records import Leaf, Record, Skill, blob_id
 from instructlab_like.workspace import find, shipped_root
 
@@ -49,6 +49,11 @@ ABOUT: dict[LeafKind, frozenset[str]] = {  # variables that a record starts with
     "knowledge": frozenset(("leaf", "domain", "outline", "headings", "passage", "example", "count")),
     "freeform": frozenset(("leaf", "task", "examples", "count")),
     "grounded": frozenset(("leaf", "task", "examples", "count")),
+}
+LOOKS_AT = {
+    "leaf": "looks at the sample's leaf as well",
+    "set": "judges the whole set",
+    "ask": "asks a model, which is a step of its own",
 }
 WHOLE = ("question", "answer")  # the fields that make a record a sample
 
@@ -73,14 +78,12 @@ class _Step(Record):
     model_config = ConfigDict(populate_by_name=True)
     name: Name
     filters: tuple[FilterChoice, ...] = ()
-    """Per-sample filters, judged before the next step is paid for; by name, or as {name, options}."""
+    """Per-sample filters or a phase of them, judged before the next step is paid for; by name, or as {name, options}."""
 
     @field_validator("filters", mode="before")
     @classmethod
     def named(cls, value: object) -> object:
-        if not isinstance(value, list | tuple):
-            return value
-        return [{"name": choice} if isinstance(choice, str) else choice for choice in value]
+        return named_filters(value)
 
 
 class AskStep(_Step):
@@ -170,8 +173,8 @@ class Flow:
 
     @cached_property
     def filters(self) -> Mapping[str, tuple[SampleFilter, ...]]:
-        """By the name of the step; only per-sample filters get this far."""
-        built = {step.name: [build(choice) for choice in step.filters] for step in self.steps}
+        """By the name of the step; of a phase, its filters that judge each sample by itself."""
+        built = {step.name: [build(choice) for choice in expand(step.filters)] for step in self.steps}
         return {name: tuple(one for one in made if isinstance(one, SampleFilter)) for name, made in built.items()}
 
     def takes(self, leaf: Leaf) -> bool:
@@ -465,12 +468,12 @@ class Check:
                 raise self.wrong(number, "keep", f"no step up to here makes {name!r}", self.hint(name, fields))
         for choice in step.filters:
             try:
-                found = build(choice)
+                found = [build(one) for one in expand([choice])]
             except RecipeError as error:
                 raise self.wrong(number, "filters", error.what, error.fix) from error
-            if not isinstance(found, SampleFilter):
+            if not any(isinstance(one, SampleFilter) for one in found):
                 fix = "name it under `filters` of the recipe, where all samples are there"
-                raise self.wrong(number, "filters", f"the filter {choice.name!r} judges the whole set", fix)
+                raise self.wrong(number, "filters", f"the filter {choice.name!r} {LOOKS_AT[found[0].kind]}", fix)
             if missing := [name for name in WHOLE if name not in fields]:
                 what = f"filters judge pairs, and there is no {' and no '.join(missing)} yet"
                 raise self.wrong(number, "filters", what, "name them at a later step")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from instructlab_like.errors import RecipeError, explain, position
 
@@ -59,13 +59,20 @@ class FilterChoice(Recipe):
     """One filter by name, with its options."""
 
     name: str
-    """Of the filter: the file filters/<name>.py."""
+    """Of the filter: the file filters/<phase>/<name>.py; or of a phase, for its default filters."""
     options: dict[str, int | float | str | bool] = {}
     """Its fields that differ from their defaults."""
 
 
+def named_filters(value: object) -> object:
+    """Filters of which some are names alone, as a recipe or a flow may write them."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [{"name": choice} if isinstance(choice, str) else choice for choice in value]
+
+
 DEFAULT_FILTERS = tuple(
-    FilterChoice(name=name) for name in ("shape", "length", "grounded", "held_out", "exact_duplicate", "near_duplicate")
+    FilterChoice(name=name) for name in ("markup", "length", "held_out", "exact_duplicate", "near_duplicate", "grounded")
 )
 
 
@@ -104,7 +111,9 @@ class GenerateRecipe(Recipe):
     max_tokens: Annotated[int, Field(ge=1)] = 1024
     """Most tokens of one answer of the teacher."""
     filters: tuple[FilterChoice, ...] = DEFAULT_FILTERS
-    """Filters in order, each by name with its options."""
+    """Filters in order, each by name, or as name and options; the name of a phase stands for its default filters."""
+    pardons: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}(:[a-z_]+)?$")], ...] = ()
+    """Samples, by the beginning of their ids, that no filter rejects; `id:filter` pardons what that one filter says."""
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Of questions, kept out of training."""
     replay: str = ""
@@ -116,6 +125,11 @@ class GenerateRecipe(Recipe):
     """Of the skills phase's rows, repeated from the knowledge phase so that it is not forgotten."""
     seed: int = 0
     """Of all that is drawn."""
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def named(cls, value: object) -> object:
+        return named_filters(value)
 
 
 class LoraRecipe(Recipe):

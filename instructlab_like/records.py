@@ -210,8 +210,8 @@ class Lineage(Record):
 
     leaf: str
     leaf_blob: str
-    method: Literal["teacher", "rules", "simulation"]
-    model: str  # the teacher's identity; "rules/1", "simulation/1" for the model-free methods
+    method: Literal["teacher", "rules", "simulation", "given"]  # given: read from a file from elsewhere
+    model: str  # the teacher's identity; "rules/1", "simulation/1" for the model-free methods; "" where nobody says
     flow: str | None = None
     flow_blob: str | None = None
     turns: tuple[Turn, ...] = ()  # in the order in which they were asked
@@ -350,18 +350,32 @@ class Verdict(Record):
     filter: str
     version: int
     keep: bool
+    rule: str = ""  # what rejected it, in a word or two
     reason: str
     score: float | None = None
     threshold: float | None = None
     partner: str | None = None  # the sample, item or span that decided it
+    scores: dict[str, float] | None = None  # by filter, where one verdict speaks for several
 
 
 class PhaseCount(Record):
-    """What one filter got and did; made = kept + rejected."""
+    """What one filter got and did; made = kept + rejected. A sample that is put in another's place is made anew."""
 
     filter: str
+    phase: str = "generation"  # the folder of the filter; a flow's own judgements are part of the generation
     made: int
     kept: int
+    rejected: int
+    not_applied: int = 0  # of the kept, those that it could not judge
+    added: int = 0  # put in the place of rejected ones, in addition to the kept
+
+
+class RuleCount(Record):
+    """How many samples of a leaf one rule of a filter rejected."""
+
+    filter: str
+    rule: str
+    leaf: str
     rejected: int
 
 
@@ -371,6 +385,14 @@ class LeafCounts(Record):
     leaf: str
     made: int
     kept: int
+
+
+class Waterfall(Record):
+    """What became of all samples: made = rejected by each rule + kept, phase by phase and leaf by leaf."""
+
+    phases: tuple[PhaseCount, ...] = ()
+    leaves: tuple[LeafCounts, ...] = ()
+    rules: tuple[RuleCount, ...] = ()
 
 
 # --- dataset ----------------------------------------------------------------------------------------------------

@@ -70,14 +70,18 @@ class Stock(Sequence[Sample]):
     def __getitem__(self, place: int | slice) -> Sample | Sequence[Sample]:
         if isinstance(place, slice):
             return Some(self, range(len(self))[place])
-        line = self.order[place]
-        start = self.starts[line]
-        data = os.pread(self.descriptor, self.starts[line + 1] - start, start)
         try:
-            return parse(data)
+            return parse(self.raw(place))
         except ValidationError as error:
             fix = "leave a run's files alone while it is being made"
-            raise InputError("; ".join(explain(error)), where=f"{self.path}:{line + 1}", fix=fix) from error
+            where = f"{self.path}:{self.order[place] + 1}"
+            raise InputError("; ".join(explain(error)), where=where, fix=fix) from error
+
+    def raw(self, place: int) -> bytes:
+        """The line as it stands in the file."""
+        line = self.order[place]
+        start = self.starts[line]
+        return os.pread(self.descriptor, self.starts[line + 1] - start, start)
 
 
 class Some(Sequence[Kind]):

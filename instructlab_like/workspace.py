@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCRATCH = re.compile(r"\..+\.([a-z0-9_]{8}|ordered)")  # names of files that are being written
 PACKAGE = Path(__file__).parent
 SHIPPED = PACKAGE / "shipped"  # present in the wheel only; a checkout has these folders beside the package
-FORMAT = 2  # version of every file of a run's folder
+FORMAT = 3  # version of every file of a run's folder
 RUNS = Path("runs")
 HEAD = 65_536  # bytes of run.yaml in which its format stands
 
@@ -60,7 +60,10 @@ class Run:
         self.ledger = folder / "ledger.sqlite"
         self.plan = folder / "1-plan.jsonl"
         self.samples = folder / "2-samples.jsonl"
+        self.replaced = folder / "2-replaced.jsonl"  # samples that filters put in the place of others
         self.verdicts = folder / "3-verdicts.jsonl"
+        self.judged = folder / "3-judged.jsonl"  # which leaf needed which call of a filter's judge
+        self.waterfall = folder / "3-waterfall.json"
         self.dataset = folder / "4-dataset"
         self.training = folder / "5-training"
         self.evaluation = folder / "6-evaluation"
@@ -96,6 +99,11 @@ class Run:
     def index(self, rows: Path) -> Path:
         """Where the index of one of this run's JSONL files lies."""
         return self.folder / ".index" / rows.stem
+
+    @property
+    def remembered(self) -> Path:
+        """Where filters keep what they need not find out twice."""
+        return self.folder / ".index" / "sift"
 
     @property
     def adapter(self) -> Path:

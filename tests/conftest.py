@@ -6,8 +6,15 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from run_books import assert_balanced
+
+from instructlab_like.stages import manifest
+from instructlab_like.workspace import Run
 
 settings.register_profile("ilk", deadline=None, derandomize=True)  # busy machines; the same examples every time
 settings.load_profile("ilk")
@@ -23,3 +30,14 @@ os.environ.update(
         "NO_COLOR": "1",
     }
 )
+
+
+@pytest.fixture(autouse=True)
+def books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
+    """kept + rejected = made, at every phase of each run that a test leaves behind finished."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for waterfall in folder.rglob("3-waterfall.json") if folder else ():
+        run = Run(waterfall.parent)
+        if run.manifest.is_file() and "generate" in manifest.read(run).inputs:
+            assert_balanced(run)

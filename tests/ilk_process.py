@@ -50,7 +50,7 @@ def assert_nothing_is_lost(run: Run) -> None:
     phases = [phase for phase in told.phases if phase.filter != "parse" and "/" not in phase.filter]
     by_flows = {verdict.subject for verdict in verdicts if "/" in verdict.filter and not verdict.keep}
     assert phases[0].made == len(made) - len(by_flows)
-    assert all(later.made == earlier.kept for earlier, later in pairwise(phases))
+    assert all(later.made == earlier.kept + earlier.added for earlier, later in pairwise(phases))
     rejected = {verdict.subject for verdict in verdicts if not verdict.keep}
     assert {verdict.subject for verdict in verdicts if verdict.filter != "parse"} == {sample.id for sample in made}
     kept = [sample for sample in made if sample.id not in rejected]

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from server import Entry, TeacherServer
 
-from instructlab_like.records import Sample, Verdict
+from instructlab_like.filters.inspect import PASSED
+from instructlab_like.records import Sample, Verdict, Waterfall
 from instructlab_like.stages import manifest
 from instructlab_like.workspace import Run, read_records
 
@@ -70,23 +71,52 @@ def asked(request: Mapping[str, object]) -> Asked:
 
 def assert_nothing_vanished(run: Run) -> None:
     """Every sample is in the dataset once, or a verdict says why not; and the counts in run.yaml say the same."""
-    samples = list(read_records(run.samples, Sample))
-    verdicts = list(read_records(run.verdicts, Verdict))
+    samples = [*read_records(run.samples, Sample), *replaced(run)]
     told = manifest.read(run)
-    assert all(verdict.reason for verdict in verdicts)
     made = {sample.id: sample.lineage.leaf for sample in samples}
     assert len(made) == len(samples), "a sample was made twice"
-    rejected = {verdict.subject for verdict in verdicts if not verdict.keep}
+    rejected = assert_balanced(run)
     kept = made.keys() - rejected
-    decided = Counter((verdict.filter, verdict.keep) for verdict in verdicts)
-    for phase in told.phases:
-        assert phase.made == phase.kept + phase.rejected
-        assert (phase.kept, phase.rejected) == (decided[phase.filter, True], decided[phase.filter, False])
+    anew = {sample.id for sample in replaced(run)}
     for leaf in told.counts:
-        assert leaf.made == sum(path == leaf.leaf for path in made.values())
+        assert leaf.made == sum(path == leaf.leaf and sample not in anew for sample, path in made.items())
         assert leaf.kept == sum(made[sample] == leaf.leaf for sample in kept)
     rows = [json.loads(line) for path in sorted(run.dataset.rglob("*.jsonl")) for line in path.open(encoding="utf-8")]
-    assert {row["sample"] for row in rows} == kept
+    assert {row["sample"] for row in rows if row.get("leaf") != "replay"} == kept
+
+
+def replaced(run: Run) -> list[Sample]:
+    """The samples that filters put in the place of others."""
+    return list(read_records(run.replaced, Sample)) if run.replaced.is_file() else []
+
+
+def assert_balanced(run: Run) -> set[str]:
+    """made = kept + rejected at each phase, by the waterfall and by the verdicts alike; returns what was rejected.
+
+    After the flows, each sample has one verdict that speaks for all filters, or one that rejects it.
+    """
+    verdicts = list(read_records(run.verdicts, Verdict))
+    assert all(verdict.reason for verdict in verdicts)
+    whole = Waterfall.model_validate_json(run.waterfall.read_bytes())
+    rejections = Counter(verdict.filter for verdict in verdicts if not verdict.keep)
+    rules = Counter((verdict.filter, verdict.rule, verdict.leaf) for verdict in verdicts if not verdict.keep)
+    assert {(one.filter, one.rule, one.leaf): one.rejected for one in whole.rules} == dict(rules)
+    assert manifest.read(run).phases == whole.phases
+    left: int | None = None
+    for phase in whole.phases:
+        assert phase.made == phase.kept + phase.rejected
+        assert phase.rejected == rejections[phase.filter]
+        if phase.phase == "generation":
+            assert phase.kept == sum(verdict.keep for verdict in verdicts if verdict.filter == phase.filter)
+        else:
+            assert left is None or phase.made == left
+            left = phase.kept + phase.added
+    rejected = [verdict.subject for verdict in verdicts if not verdict.keep]
+    passed = [verdict.subject for verdict in verdicts if verdict.filter == PASSED]
+    assert len(passed) == len(set(passed))
+    assert not set(rejected).intersection(passed)
+    assert left is None or left == len(passed)
+    return set(rejected)
 
 
 def received(server: TeacherServer, since: int = 0) -> list[Asked]:

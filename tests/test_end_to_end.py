@@ -85,7 +85,7 @@ def test_every_sample_that_was_made_was_kept_or_rejected(demo: tuple[Run, str, f
     assert phases[0].made == len(made)
     for earlier, later in pairwise(phases):
         assert earlier.made == earlier.kept + earlier.rejected
-        assert later.made == earlier.kept
+        assert later.made == earlier.kept + earlier.added
     verdicts = list(read_records(run.verdicts, Verdict))
     rejected = {verdict.subject for verdict in verdicts if not verdict.keep}
     assert phases[-1].kept == len(set(made) - rejected)

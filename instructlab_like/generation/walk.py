@@ -74,6 +74,7 @@ class Decision:
     score: float | None = None
     threshold: float | None = None
     partner: str | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,18 +272,19 @@ class Walk:
     def filtered(self, candidate: Candidate, step: Step) -> list[Outcome]:
         """The record after the step's filters, and what comes after it if they keep it."""
         for chosen in candidate.start.flow.filters[step.name]:
-            verdict = chosen.judge(self.sample(candidate))
+            told = chosen.judge(self.sample(candidate))
             decision = Decision(
-                f"{candidate.start.flow.name}/{step.name}/{verdict.filter}",
-                verdict.version,
-                verdict.keep,
-                verdict.reason,
-                verdict.score,
-                verdict.threshold,
-                verdict.partner,
+                f"{candidate.start.flow.name}/{step.name}/{chosen.name}",
+                chosen.version,
+                told.keep,
+                told.reason,
+                told.score,
+                told.threshold,
+                told.partner,
+                told.rule,
             )
             candidate = replace(candidate, decisions=(*candidate.decisions, decision))
-            if not verdict.keep:
+            if not told.keep:
                 return [self.finished(candidate)]
         return list(self.onward(candidate))
 
@@ -376,6 +378,7 @@ class Walk:
                 score=decision.score,
                 threshold=decision.threshold,
                 partner=decision.partner,
+                rule=decision.rule,
             )
             for decision in candidate.decisions
         )

@@ -68,6 +68,7 @@ def _blocks(told: Preview) -> Iterator[str]:
         yield _table(told.leaves)
     for title, rows in (
         ("Removed", terminal.removed_rows(told)),
+        ("Filters", terminal.filter_rows(told)),
         ("Shift of the mix", terminal.shift_rows(told)),
         ("With a teacher", terminal.total_rows(told)),
         ("Notes", (*terminal.note_rows(told), f"recipe: {wording.settings(told)}")),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from instructlab_like.generation.figures import Figure
 from instructlab_like.generation.quote import Cost
-from instructlab_like.records import Record
+from instructlab_like.records import Record, Waterfall
 from instructlab_like.taxonomy.findings import Finding
 from instructlab_like.taxonomy.past import Base
 
@@ -117,4 +117,6 @@ class Preview(Record):
     removed: tuple[str, ...]
     teacher: Cost | None  # for all previewed leaves together
     shift: Shift | None
+    waterfall: Waterfall = Waterfall()  # what filters did to all that was made for this preview
+    not_checked: str = ""  # what no filter of the recipe looks at
     notes: tuple[str, ...]  # what could not be looked at, and why

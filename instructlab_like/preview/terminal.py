@@ -8,6 +8,7 @@ from instructlab_like.checking.forms.plain import line
 from instructlab_like.generation.figures import number
 from instructlab_like.preview import wording
 from instructlab_like.preview.facts import LeafPreview, Preview, Shown
+from instructlab_like.report import waterfall
 
 LONGEST = 400  # characters of a quoted text
 MOST = 20  # findings, overlaps and leaves listed before the rest is counted
@@ -16,7 +17,10 @@ MOST = 20  # findings, overlaps and leaves listed before the rest is counted
 def text(told: Preview) -> str:
     parts = [[wording.headline(told), f"recipe: {wording.settings(told)}"]]
     parts += [list(leaf_rows(leaf)) for leaf in told.leaves]
-    parts += [list(rows) for rows in (removed_rows(told), total_rows(told), shift_rows(told), note_rows(told))]
+    parts += [
+        list(rows)
+        for rows in (removed_rows(told), filter_rows(told), total_rows(told), shift_rows(told), note_rows(told))
+    ]
     return "\n\n".join("\n".join(map(line, rows)) for rows in parts if rows)
 
 
@@ -41,6 +45,14 @@ def shift_rows(told: Preview) -> Iterator[str]:
     if len(told.shift.leaves) > MOST:
         yield f"  … and {len(told.shift.leaves) - MOST} leaves more; --format json lists all"
     yield from _limited("not counted", list(told.shift.uncounted))
+
+
+def filter_rows(told: Preview) -> Iterator[str]:
+    """What each filter did; of which leaf, the leaves' own rows say."""
+    if told.waterfall.phases and told.waterfall.phases[0].made:
+        yield "filters, over all that was made for this preview"
+        yield from (f"  {row}" for row in waterfall.lines(told.waterfall, leaves=0))
+        yield f"  {told.not_checked}"
 
 
 def note_rows(told: Preview) -> Iterator[str]:

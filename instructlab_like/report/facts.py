@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instructlab_like.evaluation.summary import Summary
-from instructlab_like.records import Answer, Item, Leaf, LeafCounts, LeafOrigin, PhaseCount, Record, Sample, Verdict
+from instructlab_like.records import Answer, Item, Leaf, LeafCounts, LeafOrigin, Record, Sample, Verdict, Waterfall
 
 
 class LossPoint(Record):
@@ -28,7 +28,7 @@ class ReportFacts(Record):
     origins: tuple[LeafOrigin, ...] = ()
     counts: tuple[LeafCounts, ...] = ()
     shortfalls: dict[str, str] = {}  # leaf -> why it received no samples, or fewer than it might
-    phases: tuple[PhaseCount, ...] = ()
+    waterfall: Waterfall = Waterfall()
     samples: tuple[Sample, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     summary: Summary | None = None

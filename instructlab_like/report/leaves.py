@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,6 +10,7 @@ from typing import TypeVar
 from instructlab_like.evaluation.summary import BASE
 from instructlab_like.records import Answer, Effect, Item, Leaf, LeafOrigin, Sample, Verdict
 from instructlab_like.report.facts import ReportFacts
+from instructlab_like.report.waterfall import rules_of
 
 SHOWN = 20  # most samples, rejections and questions of a leaf
 AROUND = 90  # characters of a passage before and after the evidence
@@ -178,36 +178,22 @@ def outcome(asked: ShownQuestion) -> int:
 
 @dataclass(frozen=True)
 class FilterView:
-    """One filter's counts, and its reasons with how often each was given, most frequent first."""
+    """One filter's counts, and its rules with how many samples each rejected, the most first."""
 
+    phase: str
     name: str
-    made: int | None
-    kept: int | None
+    made: int
+    kept: int
     rejected: int
-    reasons: tuple[tuple[str, int], ...]
+    rules: tuple[tuple[str, int], ...]
 
 
 def filter_views(facts: ReportFacts) -> list[FilterView]:
-    """The filters in the order they ran; before them, what rejected answers that never became samples."""
-    reasons: dict[str, Counter[str]] = {}
-    for verdict in facts.verdicts:
-        if not verdict.keep:
-            reasons.setdefault(verdict.filter, Counter())[verdict.reason] += 1
-    named = {phase.filter for phase in facts.phases}
-    early = [
-        FilterView(name, None, None, found.total(), tuple(found.most_common()))
-        for name, found in reasons.items()
-        if name not in named
-    ]
-    return early + [
-        FilterView(
-            phase.filter,
-            phase.made,
-            phase.kept,
-            phase.rejected,
-            tuple(reasons.get(phase.filter, Counter()).most_common()),
-        )
-        for phase in facts.phases
+    """What judged samples, in the order in which it ran; what rejected answers that never became samples included."""
+    told = facts.waterfall
+    return [
+        FilterView(one.phase, one.filter, one.made, one.kept, one.rejected, tuple(rules_of(told, one.filter)))
+        for one in told.phases
     ]
 
 

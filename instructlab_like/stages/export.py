@@ -56,7 +56,9 @@ class FinishedRun:
         return read_records(path, Row) if path.exists() else iter(())
 
     def samples(self) -> Iterator[Sample]:
-        return read_records(self._run.samples, Sample)
+        for path in (self._run.samples, self._run.replaced):
+            if path.is_file():
+                yield from read_records(path, Sample)
 
     def leaves(self) -> Sequence[Leaf]:
         if not self._root.is_dir():

@@ -55,7 +55,7 @@ def forget(run: Run, leaf: str, *, keep_unused: bool = False) -> None:
     tell(run, pending, erased, gone)
     assert left.generate is not None
     if left.leaves:
-        generate(run, left.generate, agreed=True, asking=False)
+        generate(run, left.generate, agreed=True, asking=False, judging=False)
     else:
         say("forget: no leaf is left in this run")
     if begun and not matching(told, begun.leaves):
@@ -136,7 +136,19 @@ def discard(run: Run) -> list[str]:
     lasting = [path.name for path in (run.evaluation, run.report) if path.exists()]
     index = run.index(run.samples).parent
     scratch = [path for path in run.folder.iterdir() if path.name.startswith(".") and path.name != PENDING]
-    for path in (run.plan, run.samples, run.verdicts, run.dataset, index, run.evaluation, run.report, *scratch):
+    for path in (
+        run.plan,
+        run.samples,
+        run.replaced,
+        run.verdicts,
+        run.judged,
+        run.waterfall,
+        run.dataset,
+        index,
+        run.evaluation,
+        run.report,
+        *scratch,
+    ):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -9,7 +9,7 @@ from instructlab_like.flows import AskStep, Flow
 from instructlab_like.generation.engine import End
 from instructlab_like.generation.rows import Rows
 from instructlab_like.generation.walk import Finished, Lost, Start
-from instructlab_like.records import PhaseCount, Preference, Sample, Verdict, plain
+from instructlab_like.records import PhaseCount, Preference, RuleCount, Sample, Verdict, Waterfall, plain
 from instructlab_like.stages.preferences import Preferences
 from instructlab_like.stock import id_bytes
 from instructlab_like.workspace import Run
@@ -24,6 +24,7 @@ class Harvest:
         self.made: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.steps: Counter[tuple[str, bool]] = Counter()
+        self.rules: Counter[tuple[str, str, str]] = Counter()  # rejections by filter, rule and leaf
         self.methods: dict[str, set[str]] = {}
         self.whole = 0
 
@@ -54,6 +55,7 @@ class Harvest:
             else:
                 preferences.append(outcome.preference)
         self.steps.update((verdict.filter, verdict.keep) for verdict in verdicts)
+        self.rules.update((verdict.filter, verdict.rule, verdict.leaf) for verdict in verdicts if not verdict.keep)
         self.rows.add(start.number, map(plain, samples))
         self.told.add(start.number, map(plain, verdicts))
         self.preferences.add(start.number, preferences)
@@ -64,6 +66,14 @@ class Harvest:
     def settle(self) -> None:
         self.rows.settle()
         self.told.settle()
+
+    def waterfall(self, flows: Sequence[Flow]) -> Waterfall:
+        """What the judgements of the flows did, before any filter."""
+        rules = (
+            RuleCount(filter=name, rule=rule, leaf=leaf, rejected=count)
+            for (name, rule, leaf), count in sorted(self.rules.items())
+        )
+        return Waterfall(phases=tuple(self.phases(flows)), rules=tuple(rules))
 
     def phases(self, flows: Sequence[Flow]) -> list[PhaseCount]:
         """Of each judgement of the flows, in their order: what it got and did."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
@@ -41,7 +41,7 @@ class LineageRow(TypedDict):
 
     leaf: str
     leaf_blob: str
-    method: Literal["teacher", "rules", "simulation"]
+    method: Literal["teacher", "rules", "simulation", "given"]
     model: str
     flow: str | None
     flow_blob: str | None
@@ -76,10 +76,12 @@ class VerdictRow(TypedDict):
     filter: str
     version: int
     keep: bool
+    rule: str
     reason: str
     score: float | None
     threshold: float | None
     partner: str | None
+    scores: dict[str, float] | None
 
 
 class PreferenceRow(TypedDict):
@@ -151,7 +153,8 @@ class Lookup:
 
     def samples(self, beginning: str, *, most: int | None = None) -> list[SampleRow]:
         """Those whose id begins so."""
-        found = (cast("SampleRow", row) for row in self.rows(self.run.samples, beginning))
+        rows = chain(self.rows(self.run.samples, beginning), self.rows(self.run.replaced, beginning))
+        found = (cast("SampleRow", row) for row in rows)
         return list(islice((row for row in found if row["id"].startswith(beginning)), most))
 
     def made_of(self, call: str, *, most: int | None = None) -> list[SampleRow]:
@@ -192,14 +195,14 @@ class Lookup:
 
     def cuts(self, beginning: str) -> set[str]:
         """Of samples, what was judged and calls: the ids that begin so, cut as an index cuts them."""
-        paths = (self.run.samples, self.run.verdicts, self.run.plan)
+        paths = (self.run.samples, self.run.replaced, self.run.verdicts, self.run.plan)
         found = {cut for path in paths if (index := self.index(path)) for cut in index.keys(beginning)}
         return {cut for cut in found if not cut.startswith(CHUNK)}
 
     def ids(self, beginning: str) -> set[str]:
         """Of samples, what was judged and calls: the ids that begin so."""
         found: set[str] = set()
-        for path in (self.run.samples, self.run.verdicts, self.run.plan):
+        for path in (self.run.samples, self.run.replaced, self.run.verdicts, self.run.plan):
             if index := self.index(path):
                 found |= {id for line in index.find(beginning) for id in IDS[path.name](line)}
         return {id for id in found if id.startswith(beginning)}
@@ -220,7 +223,7 @@ class Lookup:
 def refresh(run: Run) -> None:
     """Make the indexes that are missing or stale."""
     with Lookup(run) as lookup:
-        for path in (run.plan, run.samples, run.verdicts, run.test, run.preferences):
+        for path in (run.plan, run.samples, run.replaced, run.verdicts, run.test, run.preferences):
             lookup.index(path)
 
 
@@ -233,6 +236,9 @@ def uses(run: Run) -> Iterator[tuple[str, str]]:
     for sample in samples_of(run):
         for call in calls_of(sample):
             yield sample["lineage"]["leaf"], call
+    for row in rows_of(run.judged):
+        told = cast("dict[str, str]", row)
+        yield told["leaf"], told["call"]
     for verdict in verdicts_of(run):
         for id in (verdict["subject"], verdict["partner"]):
             if id and len(id) == CALL_KEY:
@@ -240,7 +246,7 @@ def uses(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def samples_of(run: Run) -> Iterator[SampleRow]:
-    return (cast("SampleRow", row) for row in rows_of(run.samples))
+    return (cast("SampleRow", row) for path in (run.samples, run.replaced) for row in rows_of(path))
 
 
 def verdicts_of(run: Run) -> Iterator[VerdictRow]:
@@ -307,6 +313,7 @@ def task_ids(line: bytes) -> Sequence[str]:
 IDS: Mapping[str, Ids] = {
     "1-plan.jsonl": task_ids,
     "2-samples.jsonl": sample_ids,
+    "2-replaced.jsonl": sample_ids,
     "3-verdicts.jsonl": verdict_ids,
     "preferences.jsonl": id_in("chosen", "rejected"),
     "test.jsonl": id_in("sample"),

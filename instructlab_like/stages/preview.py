@@ -24,6 +24,7 @@ from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, plain
 from instructlab_like.stages.library import read_chunks
 from instructlab_like.stages.manifest import Shortfall
+from instructlab_like.stages.sifting import not_checked
 from instructlab_like.stages.trial import Documents, Trial
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.past import Past, past
@@ -93,6 +94,8 @@ def look(run: Run, recipe: GenerateRecipe, wish: Wish) -> tuple[Preview, Stopped
         removed=removed,
         teacher=trial.cost(),
         shift=shifted,
+        waterfall=trial.waterfall,
+        not_checked=not_checked(recipe.filters),
         notes=(*uncompared, *tree.notes, *trial.notes),
     )
     return told, trial.stopped

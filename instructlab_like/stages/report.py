@@ -8,7 +8,7 @@ from instructlab_like import __version__
 from instructlab_like.console import say
 from instructlab_like.errors import InputError
 from instructlab_like.evaluation import summary
-from instructlab_like.records import Answer, Item, Sample, Verdict
+from instructlab_like.records import Answer, Item, Sample, Verdict, Waterfall
 from instructlab_like.report.facts import LossPoint, ReportFacts
 from instructlab_like.report.page import page
 from instructlab_like.stages import manifest
@@ -45,8 +45,8 @@ def report(run: Run) -> None:
         origins=made.leaves,
         counts=made.counts,
         shortfalls={gap.leaf: gap.reason for gap in made.shortfalls},
-        phases=made.phases,
-        samples=records(run.samples, Sample),
+        waterfall=Waterfall.model_validate_json(run.waterfall.read_bytes()) if run.waterfall.is_file() else Waterfall(),
+        samples=(*records(run.samples, Sample), *records(run.replaced, Sample)),
         verdicts=records(run.verdicts, Verdict),
         summary=summary.read(run.summary) if run.summary.is_file() else None,
         items=records(sources["items"], Item),

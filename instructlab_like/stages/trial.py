@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from instructlab_like.errors import StoppedError, TemplateError
-from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters.sift import sift
 from instructlab_like.flows import Flow, SimulationStep, load_flows
 from instructlab_like.generation.engine import End
@@ -26,8 +25,9 @@ from instructlab_like.preview.overlap import Passages, Shelves
 from instructlab_like.preview.shift import Census
 from instructlab_like.preview.survey import Survey
 from instructlab_like.recipe import GenerateRecipe
-from instructlab_like.records import AskTask, Chunk, Leaf, Sample, Verdict
+from instructlab_like.records import AskTask, Chunk, Leaf, Sample, Verdict, Waterfall
 from instructlab_like.stages.asking import Asked, Staff, priced
+from instructlab_like.stages.sifting import surroundings
 from instructlab_like.workspace import Run
 
 USUAL = ("knowledge", "freeform", "grounded")  # what a teacher would be asked, where the recipe's flows ask nobody
@@ -65,6 +65,8 @@ class Trial:
         self.answered: Counter[str] = Counter()  # how many of it, by leaf
         self.samples: list[Sample] = []
         self.verdicts: list[Verdict] = []
+        self.waterfall = Waterfall()
+        self.masked: frozenset[str] = frozenset()  # rejected samples that go on with parts masked, and are kept
         self.failures: dict[str, str] = {}  # leaves whose simulation cannot be drawn
         self.stopped: StoppedError | None = None
         self.notes: list[str] = []
@@ -76,10 +78,12 @@ class Trial:
             self.plan(walk)
             self.ask(walk)
             self.reckon(walk)
-        held_out = [item for leaf in self.tree.leaves.values() for item in from_file(leaf)]
         rejected = self.rejected()
         going_on = [sample for sample in self.samples if sample.id not in rejected]
-        self.verdicts += sift(going_on, self.recipe.filters, held_out=held_out).verdicts
+        around = surroundings(self.tree.leaves.values(), self.recipe.seed)
+        sifted = sift(going_on, self.recipe.filters, around, pardons=self.recipe.pardons)
+        self.verdicts += sifted.verdicts
+        self.waterfall, self.masked = sifted.waterfall, sifted.masked
 
     def note(self) -> None:
         if nobody := [flow.name for flow in self.flows if not self.is_staffed(flow)]:
@@ -246,7 +250,7 @@ class Trial:
     def yielded(self, leaf: Leaf, samples: Sequence[Sample]) -> tuple[Figure, Figure]:
         """How many samples a full run would make of the leaf, and how many of them would pass every filter."""
         rejected = self.rejected()
-        kept = [sample for sample in samples if sample.id not in rejected]
+        kept = [sample for sample in samples if sample.id not in rejected or sample.id in self.masked]
         planned = [start for start in self.planned[leaf.path] if start.flow.asks]
         heard = self.answered[leaf.path]
         alone = "judged without the samples of the leaves that are not previewed"

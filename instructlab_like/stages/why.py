@@ -33,7 +33,7 @@ from instructlab_like.stages.lookup import (
 )
 from instructlab_like.workspace import Run, find
 
-FORMAT = 1  # of the JSON form; rises when a field changes its meaning or goes
+FORMAT = 2  # of the JSON form; rises when a field changes its meaning or goes
 SHOWN = 20  # ids named when a beginning fits several, and samples that came of one call
 QNA = "qna.yaml"
 
@@ -87,6 +87,16 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """What else the rule removed that rejected a sample."""
+
+    filter: str
+    rule: str
+    others: int
+    of_leaf: int  # of them, those of the sample's own leaf
+
+
+@dataclass(frozen=True)
 class Relative:
     """A sample that this one descends from."""
 
@@ -117,6 +127,7 @@ class SampleStory:
     dataset: Side
     parents: tuple[Relative, ...]
     preference: PreferenceRow | None
+    removed: Removed | None  # None for a sample that was kept
     notes: tuple[str, ...] = ()
     format: int = FORMAT
 
@@ -215,7 +226,27 @@ def sample_story(run: Run, lookup: Lookup, books: Books | None, sample: SampleRo
         dataset=side(told, lookup, sample["id"], verdicts),
         parents=tuple(relative(lookup, parent) for parent in lineage["parents"]),
         preference=lookup.preference(sample["id"]),
+        removed=removed(run, verdicts),
     )
+
+
+def removed(run: Run, verdicts: Sequence[VerdictRow]) -> Removed | None:
+    """How many others the rule removed that rejected the sample, by the run's waterfall."""
+    rejection = next((verdict for verdict in verdicts if not verdict["keep"]), None)
+    if rejection is None or not run.waterfall.is_file():
+        return None
+    named = rejection["filter"], rejection["rule"]
+    try:
+        found = [
+            (one["leaf"] == rejection["leaf"], int(one["rejected"]))
+            for one in orjson.loads(run.waterfall.read_bytes())["rules"]
+            if (one["filter"], one["rule"]) == named
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        fix = "ilk sift writes it anew"
+        raise InputError("is damaged", where=str(run.waterfall), fix=fix) from error
+    every, mine = sum(count for _, count in found), sum(count for own, count in found if own)
+    return Removed(*named, others=max(0, every - 1), of_leaf=max(0, mine - 1))
 
 
 def relative(lookup: Lookup, id: str) -> Relative:
@@ -342,6 +373,9 @@ def told_sample(story: SampleStory) -> Iterator[str]:
     for number, told in enumerate(story.turns, start=1):
         yield from told_turn(number, told)
     yield from told_verdicts(story.verdicts)
+    if story.removed:
+        rule = f"{story.removed.filter}/{story.removed.rule}" if story.removed.rule else story.removed.filter
+        yield line("", f"{rule} removed {story.removed.others} others, {story.removed.of_leaf} of them of this leaf")
     yield line("dataset", f"{story.dataset.split or 'not in it'}: {story.dataset.reason}")
     for note in story.notes:
         yield line("note", note)
@@ -428,8 +462,11 @@ def told_verdicts(verdicts: Sequence[VerdictRow], *, on: str | None = None) -> I
         limit = "" if verdict["threshold"] is None else f" threshold {verdict['threshold']:g}"
         partner = f" by {verdict['partner']}" if verdict["partner"] else ""
         other = f" sample {verdict['subject']}:" if on and len(verdict["subject"]) < CALL_KEY else ""
-        told = f"{verdict['filter']}/{verdict['version']}:{other} {verdict['reason']}{score}{limit}{partner}"
+        rule = f" {verdict['rule']}:" if verdict["rule"] else ""
+        told = f"{verdict['filter']}/{verdict['version']}:{rule}{other} {verdict['reason']}{score}{limit}{partner}"
         yield line("kept" if verdict["keep"] else "REJECTED", told)
+        if verdict["scores"]:
+            yield line("", "scores " + ", ".join(f"{name} {value:g}" for name, value in verdict["scores"].items()))
 
 
 def line(name: str, told: str) -> str:

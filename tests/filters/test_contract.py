@@ -1,19 +1,31 @@
-"""What every filter owes, whoever wrote it. A new file in filters/ is picked up here by itself."""
+"""What every filter owes, whoever wrote it. A new file in a phase's folder is picked up here by itself."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 
-import orjson
 import pytest
 from pydantic import ValidationError
 
-from instructlab_like.filters import SampleFilter, SetFilter, Surroundings, find, members
-from instructlab_like.filters.sift import decide
-from instructlab_like.records import Item, Sample, Verdict, plain
+from instructlab_like.filters import (
+    PHASES,
+    AskFilter,
+    LeafFacts,
+    LeafFilter,
+    SampleFilter,
+    SetFilter,
+    Surroundings,
+    find,
+    members,
+    places,
+)
+from instructlab_like.filters.judgement import Judgement
+from instructlab_like.filters.pool import Held
+from instructlab_like.records import Item, Sample
 
 PASSAGE = "The Orrin Tower was built in 1874 by Mara Vell. It is 41 metres tall and stands on the harbour wall."
+NEEDED = {"semantic": "encoder", "contamination": "files", "policy": "file"}  # options without which a filter is none
 
 
 @pytest.fixture
@@ -28,11 +40,13 @@ def corpus(sample: Callable[..., Sample]) -> list[Sample]:
         sample("Rewrite this text.", "A short text.", kind="grounded", context="This is a text of some length."),
         sample("Why are there tides?", f"Each day {long}."),
         sample("Why are there tides at all?", f"Each day {long} of it."),
+        sample("Whom do I write to?", "To anna.berg@harbour-office.net, or call +44 20 7183 8750."),
         sample("", ""),
         sample("<|user|>", "[INST]"),
         sample("Wo steht der Turm?", "Auf der Hafenmauer."),
         sample("塔は何年に建てられましたか？", "1874年"),
         sample("?", "!"),
+        sample("\U0001f600 \u200b\u202e", "```python\nprint(1"),
         sample("word " * 3000, "word " * 3000),
     ]
     return sorted(found, key=lambda one: one.id)
@@ -44,22 +58,37 @@ def around() -> Surroundings:
     return Surroundings(held_out=(item,))
 
 
-@pytest.fixture(params=members())
-def kind(request: pytest.FixtureRequest) -> type[SampleFilter] | type[SetFilter]:
+@pytest.fixture(params=[name for name in members() if name not in NEEDED])
+def kind(request: pytest.FixtureRequest) -> type[SampleFilter] | type[LeafFilter] | type[SetFilter] | type[AskFilter]:
     return find(request.param)
 
 
-def judge(kind: type[SampleFilter] | type[SetFilter], samples: list[Sample], around: Surroundings) -> list[Verdict]:
-    return list(decide(kind(), samples, around))
+def judge(kind, samples: list[Sample], around: Surroundings) -> list[Judgement | None]:
+    """What the filter says of each; None where one over the whole set says nothing."""
+    chosen = kind()
+    if isinstance(chosen, SampleFilter):
+        return [chosen.judge(sample) for sample in samples]
+    if isinstance(chosen, LeafFilter):
+        return [chosen.judge(sample, LeafFacts(path=sample.lineage.leaf)) for sample in samples]
+    if isinstance(chosen, AskFilter):
+        return [chosen.judge(sample, [[] for _ in chosen.asks(sample)]) for sample in samples]
+    told = dict(chosen.judge(Held(samples, [chosen.sketch(sample) for sample in samples]), around))
+    return [told.get(place) for place in range(len(samples))]
 
 
-def test_a_filter_gives_one_verdict_a_sample_in_order_with_a_reason(kind, corpus, around):
-    verdicts = judge(kind, corpus, around)
-    assert [verdict.subject for verdict in verdicts] == [sample.id for sample in corpus]
-    for verdict, sample in zip(verdicts, corpus, strict=True):
-        assert verdict.reason.strip()
-        assert verdict.leaf == sample.lineage.leaf
-        assert (verdict.filter, verdict.version) == (kind.__module__.rpartition(".")[2], kind.version)
+def test_names_are_of_one_filter_each_and_no_phases():
+    assert len(set(members())) == len(members())
+    assert not set(members()) & set(PHASES)
+
+
+def test_a_filter_judges_in_words(kind, corpus, around):
+    told = judge(kind, corpus, around)
+    assert len(told) == len(corpus)
+    for judgement in told:
+        if judgement is not None:
+            assert judgement.reason.strip()
+            assert judgement.keep or judgement.rule.replace("-", "").isalnum(), judgement
+            assert judgement.keep or judgement.rule == judgement.rule.lower()
 
 
 def test_a_filter_judges_no_samples_as_none(kind, around):
@@ -71,13 +100,11 @@ def test_a_filter_judges_the_same_alike_every_time(kind, corpus, around):
 
 
 def test_a_filter_keeps_a_plain_question_and_answer(kind, sample, around):
+    if issubclass(kind, AskFilter):
+        pytest.skip("a judge says")
     good = sample("Which rock is the harbour wall made of?", "Granite", method="rules")
-    assert judge(kind, [good], around)[0].keep
-
-
-def test_a_filters_verdicts_are_json(kind, corpus, around):
-    for verdict in judge(kind, corpus, around):
-        assert Verdict.model_validate(orjson.loads(orjson.dumps(plain(verdict)))) == verdict
+    (told,) = judge(kind, [good], around)
+    assert told is None or told.keep
 
 
 def test_a_filters_options_are_frozen_and_can_stand_in_a_recipe(kind):
@@ -94,7 +121,14 @@ def test_a_filter_says_what_it_rejects_and_what_its_options_mean(kind):
         assert field.description, f"{kind.__name__}.{option} has no docstring"
 
 
+def test_a_filter_is_another_with_another_option(kind):
+    assert kind().identity() == kind().identity()
+    for option, value in kind().model_dump().items():
+        if isinstance(value, bool):
+            assert kind.model_validate({option: not value}).identity() != kind().identity()
+
+
 def test_a_filter_needs_no_other_member_of_the_family(kind):
     source = inspect.getsource(inspect.getmodule(kind))
-    for other in members():
-        assert f"filters.{other}" not in source
+    for other, phase in places().items():
+        assert f"filters.{phase}.{other}" not in source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 
 from instructlab_like.evaluation.score import score
 from instructlab_like.evaluation.summary import summarise
@@ -18,10 +19,12 @@ from instructlab_like.records import (
     Lineage,
     Pair,
     PhaseCount,
+    RuleCount,
     Sample,
     Seed,
     Skill,
     Verdict,
+    Waterfall,
 )
 from instructlab_like.report.facts import LossPoint, ReportFacts
 
@@ -121,11 +124,11 @@ def samples(path: str, made: int) -> list[Sample]:
 
 
 def verdict(sample: Sample, number: int) -> Verdict:
-    name, reason, measured, limit, partner = (
-        ("grounded", "the answer is not in the chunk", 0.31, 0.6, None),
-        ("near_duplicate", "nearly the same as a sample kept before", 0.94, 0.8, blob("partner")[:32]),
-        ("length", "the answer has more than 64 words", 80.0, 64.0, None),
-        ("near_duplicate", "nearly the same as a sample kept before", 0.88, 0.8, blob("other")[:32]),
+    name, rule, reason, measured, limit, partner = (
+        ("grounded", "not-in-chunk", "the answer is not in the chunk", 0.31, 0.6, None),
+        ("near_duplicate", "near-copy", "nearly the same as a sample kept before", 0.94, 0.8, blob("partner")[:32]),
+        ("length", "too-long", "the answer has more than 64 words", 80.0, 64.0, None),
+        ("near_duplicate", "near-copy", "nearly the same as a sample kept before", 0.88, 0.8, blob("other")[:32]),
     )[number % 4]
     return Verdict(
         subject=sample.id,
@@ -133,6 +136,7 @@ def verdict(sample: Sample, number: int) -> Verdict:
         filter=name,
         version=1,
         keep=False,
+        rule=rule,
         reason=reason,
         score=measured,
         threshold=limit,
@@ -187,14 +191,18 @@ def invented() -> ReportFacts:
             filter="parse",
             version=1,
             keep=False,
+            rule="no-tag",
             reason="the answer has no <answer> tag",
         )
     )
     counts = tuple(LeafCounts(leaf=path, made=count, kept=kept) for path, count, kept, *_ in LEAVES)
-    phases, left = [], len(made)
+    phases, left = [PhaseCount(filter="parse", made=1, kept=0, rejected=1)], len(made)
+    found = Counter((one.filter, one.rule, one.leaf) for one in verdicts)
+    rules = tuple(RuleCount(filter=f, rule=r, leaf=leaf, rejected=n) for (f, r, leaf), n in sorted(found.items()))
     for name in ("shape", "length", "grounded", "held_out", "exact_duplicate", "near_duplicate"):
         rejected = sum(one.filter == name for one in verdicts)
-        phases.append(PhaseCount(filter=name, made=left, kept=left - rejected, rejected=rejected))
+        phase = "novelty" if "duplicate" in name else "shape"
+        phases.append(PhaseCount(filter=name, phase=phase, made=left, kept=left - rejected, rejected=rejected))
         left -= rejected
     losses = [
         LossPoint(
@@ -224,7 +232,7 @@ def invented() -> ReportFacts:
         shortfalls={
             "compositional_skills/text/rhyme": "it has no simulation.yaml, and no teacher is named in the recipe"
         },
-        phases=tuple(phases),
+        waterfall=Waterfall(phases=tuple(phases), leaves=counts, rules=rules),
         samples=tuple(made),
         verdicts=tuple(verdicts),
         summary=summarise(items, answers, enough=20, leaves=counts, base="training/base/model", seen=items[:2]),

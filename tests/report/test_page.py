@@ -129,8 +129,8 @@ def test_advice_names_the_leaves_it_is_about(read: Reader) -> None:
 
 def test_filters_tell_counts_and_reasons_also_for_answers_that_gave_no_sample(read: Reader) -> None:
     said = " ".join(read.text.split())
-    assert "parse – – 1 the answer has no <answer> tag 1" in said
-    assert "grounded 2718 2608 110 the answer is not in the chunk 110" in said
+    assert "generation parse 1 0 1 no-tag 1" in said
+    assert "shape grounded 2718 2608 110 not-in-chunk 110" in said
     assert "An answer that gave no sample" in said
 
 

@@ -81,7 +81,7 @@ def test_states_are_told_apart(root: Path, capsys: pytest.CaptureFixture[str]) -
     for name, format in (("old", FORMAT - 1), ("new", FORMAT + 1)):
         text = runs[name].manifest.read_text()
         runs[name].manifest.write_text(text.replace(f"format: {FORMAT}", f"format: {format}", 1))
-    runs["torn"].manifest.write_text("format: 2\nleaves: [")
+    runs["torn"].manifest.write_text(f"format: {FORMAT}\nleaves: [")
     runs["cut"].ledger.write_bytes(b"no database" * 100)
     (runs["half"].folder / ".forgetting").write_text(
         '{"leaves": ["a"], "calls": [], "unused": [], "shared": 0, "samples": 0, "verdicts": 0}'

@@ -109,7 +109,7 @@ def test_the_json_form_says_the_same(workspace: Workspace, capsys: pytest.Captur
     chunk = story["chunk"]
     document = (workspace.taxonomy / TIDES / chunk["document"].split("/")[-1]).read_bytes()
     assert document[chunk["start"] : chunk["end"]].decode() == sample.context
-    assert story["format"] == 1
+    assert story["format"] == 2
 
 
 def test_the_line_of_the_seed_example_is_that_of_the_leaf(

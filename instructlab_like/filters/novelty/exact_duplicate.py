@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from instructlab_like.digests import Fingerprints
 from instructlab_like.filters import SetFilter, Surroundings
-from instructlab_like.records import Sample, Verdict, normalise
+from instructlab_like.filters.judgement import Judgement, rejected
+from instructlab_like.filters.pool import Pool
+from instructlab_like.records import Sample, normalise
 
 
 class ExactDuplicate(SetFilter):
@@ -24,24 +26,27 @@ class ExactDuplicate(SetFilter):
     contradictions: bool = True
     """Also reject the same question with another answer."""
 
-    def judge(self, samples: Sequence[Sample], _around: Surroundings, /) -> Iterator[Verdict]:
+    def sketch(self, _sample: Sample) -> bytes:
+        return b""
+
+    def judge(self, pool: Pool, _around: Surroundings, /) -> Iterator[tuple[int, Judgement]]:
         first, asked = Fingerprints(), Fingerprints()  # the places of kept samples, by duplicate and by question key
-        for place, sample in enumerate(samples):
+        for place in range(len(pool)):
+            sample = pool.sample(place)
             key, question = duplicate_key(sample), question_key(sample)
-            if same := known(first, key, samples, duplicate_key):
-                yield self.reject(sample, "same question, same answer", partner=same.id)
-            elif self.contradictions and (other := known(asked, question, samples, question_key)):
-                yield self.reject(sample, "same question, other answer", partner=other.id)
+            if same := known(first, key, pool, duplicate_key):
+                yield place, rejected("copy", "same question, same answer", partner=same.id)
+            elif self.contradictions and (other := known(asked, question, pool, question_key)):
+                yield place, rejected("other-answer", "same question, other answer", partner=other.id)
             else:
                 first.add(key, place)
                 if self.contradictions:
                     asked.add(question, place)
-                yield self.keep(sample, "the first of its kind")
 
 
-def known(places: Fingerprints, key: str, samples: Sequence[Sample], key_of: Callable[[Sample], str]) -> Sample | None:
+def known(places: Fingerprints, key: str, pool: Pool, key_of: Callable[[Sample], str]) -> Sample | None:
     """The sample that was kept under this very key."""
-    return next((found for place in places.find(key) if key_of(found := samples[place]) == key), None)
+    return next((found for place in places.find(key) if key_of(found := pool.sample(place)) == key), None)
 
 
 def duplicate_key(sample: Sample) -> str:

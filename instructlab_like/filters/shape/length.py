@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from instructlab_like.filters import SampleFilter
-from instructlab_like.records import Sample, Verdict
+from instructlab_like.filters.judgement import Judgement, kept, rejected
+from instructlab_like.records import Sample
 
 UNSPACED = "぀-ヿ㐀-䶿一-鿿"
 WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
@@ -59,25 +60,25 @@ class Length(SampleFilter):
             case _:
                 return self.min_context_words, self.max_context_words
 
-    def judge(self, sample: Sample) -> Verdict:
+    def judge(self, sample: Sample) -> Judgement:
         parts = {"question": sample.question, "answer": sample.answer}
         if sample.kind == "grounded" and sample.context is not None:
             parts["context"] = sample.context
         for part, text in parts.items():
             words, (low, high) = words_in(text), self.limits(part)
             if words < low:
-                return self.reject(
-                    sample, f"{part} has {counted(words)}, at least {low} wanted", score=words, threshold=low
+                return rejected(
+                    "too-short", f"{part} has {counted(words)}, at least {low} wanted", score=words, threshold=low
                 )
             if words > high:
-                return self.reject(
-                    sample, f"{part} has {counted(words)}, at most {high} allowed", score=words, threshold=high
+                return rejected(
+                    "too-long", f"{part} has {counted(words)}, at most {high} allowed", score=words, threshold=high
                 )
             if len(text) > self.max_characters:
                 what = f"{part} has {len(text)} characters, at most {self.max_characters} allowed"
-                return self.reject(sample, what, score=len(text), threshold=self.max_characters)
+                return rejected("too-long", what, score=len(text), threshold=self.max_characters)
         lengths = ", ".join(f"{part} {counted(words_in(text))}" for part, text in parts.items())
-        return self.keep(sample, lengths, score=words_in(sample.answer))
+        return kept(lengths, score=words_in(sample.answer))
 
 
 def words_in(text: str) -> int:

@@ -1,0 +1,1 @@
+"""Last: how much of what is good is taken, of which kind?"""

@@ -1,0 +1,1 @@
+"""What filters are built from: word lists, indexes, checks. Nothing here is a filter."""

@@ -1,0 +1,1 @@
+"""First: is it a well-formed question with a well-formed answer?"""
