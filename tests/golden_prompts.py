@@ -1,6 +1,7 @@
-"""The prompts of the shipped flows on small leaves, as messages in files: what is sent, to be read and compared.
+"""The prompts of the shipped flows on small leaves, and of the filters on what comes of them, as messages in files:
+what is sent, to be read and compared.
 
-python tests/golden_prompts.py          # write tests/golden/prompts/FLOW/STEP.txt anew
+python tests/golden_prompts.py          # write tests/golden/prompts/FLOW/STEP.txt and filters/FILTER/… anew
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from instructlab_like.filters import AskFilter, find, members
 from instructlab_like.flows import AskStep, Flow, load_flow, shipped_flows
-from instructlab_like.records import Message, Pair, Seed, plain
+from instructlab_like.prompts import load_template
+from instructlab_like.records import Lineage, Message, Pair, Sample, Seed, plain
 
 FOLDER = Path(__file__).parent / "golden" / "prompts"
 COUNT = 2  # of groups asked for where a step fans out
@@ -112,16 +115,43 @@ def prompts(flow: Flow) -> dict[str, tuple[Message, ...]]:
     return shown
 
 
+def subjects() -> list[Sample]:
+    """A sample of each kind, as the last step of a flow would have left it."""
+    found = []
+    for kind, texts in TEXTS.items():
+        lineage = Lineage(leaf=str(VARIABLES[kind]["leaf"]), leaf_blob="0" * 40, method="teacher", model="http:teacher")
+        context = {"knowledge": PASSAGE, "grounded": texts.get("context")}.get(kind)
+        told = {"id": "0" * 32, "kind": kind, "context": context, "lineage": lineage}
+        found.append(Sample.model_validate({**told, "question": texts["question"], "answer": texts["answer"]}))
+    return found
+
+
+def asked(chosen: AskFilter) -> dict[str, tuple[Message, ...]]:
+    """What a filter asks of each kind of sample."""
+    shown: dict[str, tuple[Message, ...]] = {}
+    for sample in subjects():
+        for ask in chosen.asks(sample):
+            template = ask.template.removesuffix(".j2").replace("/", "-")
+            shown[f"{template}-{sample.kind}"] = load_template(ask.template).render(ask.variables)
+    return shown
+
+
 def page(messages: tuple[Message, ...]) -> str:
     return "\n".join(f"=== {message.role}\n{message.content}\n" for message in messages)
 
 
 def pages() -> dict[str, str]:
     """Each golden file's text by its path below the folder."""
-    return {
+    of_flows = {
         f"{name}/{step}.txt": page(messages)
         for name in shipped_flows()
         for step, messages in prompts(load_flow(name)).items()
+    }
+    asking = [chosen for name in members() if isinstance(chosen := find(name)(), AskFilter)]
+    return of_flows | {
+        f"filters/{chosen.name}/{step}.txt": page(messages)
+        for chosen in asking
+        for step, messages in asked(chosen).items()
     }
 
 

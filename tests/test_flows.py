@@ -27,7 +27,12 @@ NAMES = shipped_flows()
 ASKING = [name for name in NAMES if name not in ("rules", "simulation")]
 REVISING = [name for name in NAMES if name.startswith("revise-")]
 TEMPLATE_NAMES = [path.relative_to(shipped_root() / FOLDER).as_posix() for path in shipped_templates()]
-LIBRARY: set[str] = set()  # templates that no shipped flow uses, kept for flows of one's own
+# Templates that no shipped flow uses: filters ask them.
+LIBRARY = {
+    *(f"judge/critic-{kind}.j2" for kind in ("knowledge", "grounded", "freeform")),
+    *(f"judge/{name}.j2" for name in ("relevancy", "answerable", "self-contained", "toxicity")),
+    *(f"answer/{name}.j2" for name in ("again", "again-from-passage", "vote")),
+}
 WRITING = [name for name in TEMPLATE_NAMES if name.startswith(("knowledge/", "skill/")) or "-revision" in name]
 JUDGING = [name for name in TEMPLATE_NAMES if name.startswith("judge/")]
 PAIRS, PROMPTS = 3, 4  # of a prompt, of a leaf
@@ -345,7 +350,7 @@ def test_a_flow_asks_no_more_than_the_page_says(asked: tuple[Flow, Walked]) -> N
     assert len(came.answers) <= len(came.calls[taken.first.name]) * calls_at_most(taken.name, PAIRS)[0]
 
 
-@pytest.mark.parametrize("name", TEMPLATE_NAMES)
+@pytest.mark.parametrize("name", [name for name in TEMPLATE_NAMES if name not in LIBRARY])
 def test_a_prompt_has_few_words_of_its_own(name: str) -> None:
     flows = [one for one in ASKING if name in [template.name for template in flow(one).templates.values()]]
     steps = [template.name for template in flow(flows[0]).templates.values()]

@@ -13,7 +13,7 @@ import gc
 import heapq
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -21,10 +21,11 @@ from typing import Protocol
 
 from instructlab_like.console import warn
 from instructlab_like.errors import IlkError, PassingError, RefusedError, StoppedError, TeacherError
+from instructlab_like.flows import Flow
 from instructlab_like.generation.journal import Journal, Then
 from instructlab_like.generation.ledger import Entry, Failure, Ledger, Lookup, Unsent, intent
 from instructlab_like.generation.purse import Purse
-from instructlab_like.generation.walk import Call, Finished, Lost, Outcome, Preferred, Ready, Start, Walk
+from instructlab_like.generation.walk import Call, Finished, Lost, Outcome, Preferred, Ready, Start
 from instructlab_like.records import Completion, Prompt
 from instructlab_like.teachers import Teacher
 
@@ -38,6 +39,21 @@ SELDOM = (50_000, 20, 20)  # objects made before the garbage collector looks
 
 End = Finished | Lost | Preferred
 Done = Callable[[Start, list[End]], None]
+
+
+class Walker(Protocol):
+    """What follows from each answer: the `Walk` of a run's flows, or what asks on behalf of a filter."""
+
+    @property
+    def flows(self) -> Sequence[Flow]: ...
+
+    def begin(self, start: Start, /) -> list[Outcome]: ...
+
+    def calls(self, ready: Sequence[Ready], /) -> Iterable[Call]: ...
+
+    def received(self, call: Call, completion: Completion, /) -> list[Outcome]: ...
+
+    def failed(self, call: Call, failure: Failure, /) -> list[Outcome]: ...
 
 
 class Aside(Protocol):
@@ -105,7 +121,7 @@ class Engine:
 
     def __init__(
         self,
-        walk: Walk,
+        walk: Walker,
         desks: Mapping[str, Desk],
         ledger: Ledger,
         purse: Purse,

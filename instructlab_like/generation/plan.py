@@ -153,13 +153,13 @@ def roles(flows: Iterable[Flow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role for flow in flows for role in flow.roles))
 
 
-def check_roles(flows: Sequence[Flow], recipe: GenerateRecipe) -> None:
-    """Raises RecipeError for a role that nobody has, and for one that no flow knows."""
-    needed = roles(flows)
+def check_roles(flows: Sequence[Flow], recipe: GenerateRecipe, also: Iterable[str] = ()) -> None:
+    """Raises RecipeError for a role that nobody has, and for one that no flow knows and that is not among `also`."""
+    needed = tuple(dict.fromkeys((*roles(flows), *also)))
     for role in recipe.roles:
         if role not in needed:
-            fix = f"roles of the chosen flows: {', '.join(needed) or 'none'}"
-            raise RecipeError(f"no chosen flow has a role {role!r}", where=f"roles.{role}", fix=fix)
+            fix = f"roles of the chosen flows and filters: {', '.join(needed) or 'none'}"
+            raise RecipeError(f"no chosen flow or filter has a role {role!r}", where=f"roles.{role}", fix=fix)
     for flow in flows:
         if missing := [role for role in flow.roles if recipe.teacher is None and role not in recipe.roles]:
             fix = "name one (--teacher URL --teacher-model NAME), or choose flows that need none (--flow rules)"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from instructlab_like.console import board, warn, working
 from instructlab_like.errors import RecipeError
 from instructlab_like.flows import Flow
-from instructlab_like.generation.engine import Desk, Done, Engine, Tally
+from instructlab_like.generation.engine import Desk, Done, Engine, Tally, Walker
 from instructlab_like.generation.ledger import Ledger, Spent, total
 from instructlab_like.generation.plan import roles
 from instructlab_like.generation.purse import Price, Purse, cost
 from instructlab_like.generation.quote import UNNAMED, Terms
-from instructlab_like.generation.walk import Start, Walk
+from instructlab_like.generation.walk import Start
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Completion, Prompt
 from instructlab_like.stages.probing import Probing, needs
@@ -74,8 +74,16 @@ class Absent:
 class Staff:
     """The teachers of a run, one for each recipe of one, whatever roles it has."""
 
-    def __init__(self, flows: Sequence[Flow], recipe: GenerateRecipe, *, asking: bool = True) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        recipe: GenerateRecipe,
+        *,
+        asking: bool = True,
+        others: Mapping[str, Price] | None = None,
+    ) -> None:
         self.flows, self.recipe = flows, recipe
+        self.others = others or {}  # prices of those whom other parts of the run have asked
         self.asking = asking  # False: the ledger alone answers, and no key or server is needed
         self.by_role: dict[str, TeacherRecipe] = {}
         for role in roles(flows):
@@ -98,7 +106,8 @@ class Staff:
     @property
     def prices(self) -> dict[str, Price]:
         """By the teacher's identity, of those whose price is known."""
-        return {self.teacher(role).identity: price for role, told in self.by_role.items() if (price := price_of(told))}
+        own = {self.teacher(role).identity: price for role, told in self.by_role.items() if (price := price_of(told))}
+        return {**self.others, **own}
 
     def terms(self, flows: Sequence[Flow], price: Price | None = None) -> Terms:
         """What a quote needs to know of the teachers; `price` is that of roles that nobody has yet."""
@@ -112,11 +121,13 @@ class Staff:
     def bring(
         self,
         planned: Iterator[Start],
-        walk: Walk,
+        walk: Walker,
         ledger: Ledger,
         done: Done,
         asked: Asked,
         outlook: Outlook | Sized | None = None,
+        *,
+        whom: str = "the teacher",
     ) -> None:
         """Walk all of it; raises what the engine raises, and RecipeError for a budget that cannot be kept."""
         self.check_budget()
@@ -126,7 +137,7 @@ class Staff:
         progress = Progress(asked.tally, purse, outlook, done)
         if outlook is not None:
             planned = outlook.passing(planned)
-        with working("waiting for the teacher" if self.teachers else "making samples"):
+        with working(f"waiting for {whom}" if self.teachers else "making samples"):
             asyncio.run(self.session(planned, walk, ledger, purse, progress))
 
     def check_budget(self) -> None:
@@ -139,7 +150,7 @@ class Staff:
                 raise RecipeError(what, where="budget", fix=fix)
 
     async def session(
-        self, planned: Iterator[Start], walk: Walk, ledger: Ledger, purse: Purse, progress: Progress
+        self, planned: Iterator[Start], walk: Walker, ledger: Ledger, purse: Purse, progress: Progress
     ) -> None:
         by_recipe = {
             told.model_dump_json(): Desk(

@@ -16,8 +16,7 @@ from instructlab_like.dataset.rows import row
 from instructlab_like.dataset.split import split
 from instructlab_like.dataset.write import write
 from instructlab_like.errors import InputError, StoppedError
-from instructlab_like.evaluation.items import from_file
-from instructlab_like.filters import build
+from instructlab_like.filters import build, expand, judges
 from instructlab_like.flows import Flow, load_flows
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.plan import check_roles, lack, starts
@@ -29,18 +28,21 @@ from instructlab_like.records import (
     LeafCounts,
     PhaseCount,
     Sample,
+    Waterfall,
     ngrams,
     normalise,
     plain,
 )
+from instructlab_like.report import waterfall
 from instructlab_like.stages import lookup, manifest
 from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.harvest import Harvest
+from instructlab_like.stages.judging import Judging
 from instructlab_like.stages.library import Library, licences, read_leaves
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.stages.preferences import Preferences
 from instructlab_like.stages.progress import Outlook
-from instructlab_like.stages.sifting import sifted
+from instructlab_like.stages.sifting import sifted, surroundings, together
 from instructlab_like.stock import Stock, id_bytes
 from instructlab_like.taxonomy.origins import head, origins
 from instructlab_like.workspace import Run, find, scratch
@@ -48,18 +50,21 @@ from instructlab_like.workspace import Run, find, scratch
 UNREACHED = "the budget was used up before it had a sample"
 
 
-def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False, asking: bool = True) -> None:
+def generate(
+    run: Run, recipe: GenerateRecipe, *, agreed: bool = False, asking: bool = True, judging: bool = True
+) -> None:
     """Bring the run's dataset up to date with the taxonomy and the recipe; nothing is done when it is.
 
-    Without `asking`, what the ledger does not hold stays unanswered. Leaves that were forgotten stay out.
+    Without `asking`, what the ledger does not hold stays unanswered by teachers, without `judging` by the filters'
+    judges. Leaves that were forgotten stay out.
     Raises InputError for a broken leaf or a changed recipe that was not agreed to, StoppedError when a teacher is gone
     or the budget used up; answers that arrived before are kept and not asked for again.
     """
     manifest.renew(run)
-    recipe = without_forgotten(run, recipe)
+    recipe = with_pardons(run, without_forgotten(run, recipe))
     root = find(recipe.taxonomy)
     flows = load_flows(recipe.flows)
-    check_roles(flows, recipe)
+    check_roles(flows, recipe, judges(recipe.filters))
     leaves = read_leaves(root, recipe.leaves, recipe.exclude)
     agree(run, recipe, agreed=agreed)
     if recipe.replay:
@@ -79,7 +84,8 @@ def generate(run: Run, recipe: GenerateRecipe, *, agreed: bool = False, asking: 
                 left.unlink()
         with Preferences(run.folder) as preferences:
             made = make(run, recipe, staff, leaves, library, preferences, ledger)
-            finish(run, recipe, flows, leaves, library, made)
+            with Judging(ledger, recipe, used=run.judged, scratch=run.folder, asking=judging) as judge:
+                finish(run, recipe, flows, leaves, library, made, judge)
     if made.stopped is not None:
         raise made.stopped
 
@@ -92,7 +98,7 @@ class Made:
     counts: Counter[str]  # samples made, by leaf
     lost: Counter[str]  # answers, or parts of them, that could not be used, by leaf
     methods: dict[str, set[str]]  # by which a leaf was worked on
-    phases: list[PhaseCount]  # of the flows' steps
+    waterfall: Waterfall  # of the flows' judgements
     preferences: Preferences
     asked: Asked
     stopped: StoppedError | None = None
@@ -130,7 +136,7 @@ def make(
         counts=harvest.made,
         lost=harvest.lost,
         methods=harvest.methods,
-        phases=harvest.phases(staff.flows),
+        waterfall=harvest.waterfall(staff.flows),
         preferences=preferences,
         asked=asked,
         stopped=stopped,
@@ -151,6 +157,7 @@ def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf]
         {
             "version": __version__,
             "recipe": plain_recipe(recipe),
+            "filters": [build(choice).identity() for choice in expand(recipe.filters)],
             "flows": [[flow.blob, {name: found.blob for name, found in flow.templates.items()}] for flow in flows],
             "leaves": [plain(leaf) for leaf in leaves],
             "chunks": dict(sorted(library.digests.items())),
@@ -166,12 +173,15 @@ def finish(
     leaves: Sequence[Leaf],
     library: Library,
     made: Made,
+    judging: Judging,
 ) -> None:
     """Filter, write the dataset, and remember in run.yaml what it was made of."""
     with Stock(run.samples, without=made.rejected) as stock:
         with working("filtering"):
-            held_out = [item for leaf in leaves for item in from_file(leaf)]
-            kept, phases = sifted(run, stock, recipe.filters, held_out=held_out)
+            around = surroundings(leaves, recipe.seed)
+            sifting = sifted(run, stock, recipe, around, before=made.waterfall, ask=judging)
+        made.stopped = made.stopped or judging.stopped
+        kept, phases = sifting.kept, sifting.waterfall.phases
         counts = count(leaves, made.counts, kept)
         told = licences(find(recipe.taxonomy), leaves)
         trained = write_dataset(run, recipe, kept, phases, counts, leaves, told)
@@ -188,10 +198,10 @@ def finish(
         if not leaf.kept and leaf.leaf not in {gap.leaf for gap in gaps}
     ]
     known = inputs(recipe, flows, leaves, library)
-    unanswered = made.asked.tally.failed.total()
+    unanswered = made.asked.tally.failed.total() + judging.failed.total()
     if unanswered or made.stopped:  # so that the next run is not told that all is done
         known = f"{known}, without {unanswered} answers" + (f", {manifest.BUDGET}" if made.stopped else "")
-    phases = (*made.phases, *phases)
+    phases = (*made.waterfall.phases, *phases)
     root = find(recipe.taxonomy)
     lookup.refresh(run)
     manifest.finish(
@@ -204,10 +214,14 @@ def finish(
         shortfalls=tuple(gaps),
         counts=counts,
         phases=phases,
-        spent=made.asked.spent,
-        capabilities=manifest.read(run).capabilities | made.asked.capabilities,
+        spent=judging.spent,
+        capabilities=manifest.read(run).capabilities | made.asked.capabilities | judging.capabilities,
     )
-    show(run, made, phases, counts, gaps)
+    for remark in judging.remarks:
+        say(f"  {remark}")
+    show(run, made, together(made.waterfall, sifting.waterfall), counts, gaps)
+    if lost := judging.failed.total():
+        warn(f"  {lost} calls of judges got no answer; the same command asks them again")
 
 
 def write_preferences(run: Run, preferences: Preferences, trained: Iterable[Sample]) -> None:
@@ -221,6 +235,13 @@ def without_forgotten(run: Run, recipe: GenerateRecipe) -> GenerateRecipe:
     before = manifest.read(run).generate
     forgotten = [leaf for leaf in (before.exclude if before else ()) if leaf not in recipe.exclude]
     return recipe.model_copy(update={"exclude": (*recipe.exclude, *forgotten)}) if forgotten else recipe
+
+
+def with_pardons(run: Run, recipe: GenerateRecipe) -> GenerateRecipe:
+    """The recipe with the pardons that `ilk sift` gave in this run."""
+    before = manifest.read(run).generate
+    given = [pardon for pardon in (before.pardons if before else ()) if pardon not in recipe.pardons]
+    return recipe.model_copy(update={"pardons": (*recipe.pardons, *given)}) if given else recipe
 
 
 def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
@@ -287,7 +308,7 @@ def write_dataset(
         knowledge_share=recipe.knowledge_share,
         seed=recipe.seed,
     )
-    filters = [build(choice) for choice in recipe.filters]
+    filters = [build(choice) for choice in expand(recipe.filters)]
     facts = CardFacts(
         leaves=tuple(counts),
         filters=tuple(
@@ -341,12 +362,12 @@ def unseen(replay: Iterable[Replay], leaves: Sequence[Leaf]) -> list[Replay]:
 def show(
     run: Run,
     made: Made,
-    phases: Sequence[PhaseCount],
+    told: Waterfall,
     counts: Sequence[LeafCounts],
     gaps: Sequence[Shortfall],
 ) -> None:
-    for phase in phases:
-        say(f"  {phase.filter}: {phase.made} in, {phase.kept} kept, {phase.rejected} rejected")
+    for line in waterfall.lines(told, leaves=0):
+        say(f"  {line}")
     width = max(len(leaf.leaf) for leaf in counts)
     for leaf in counts:
         say(f"  {leaf.leaf:<{width}}  made {leaf.made:>5}  kept {leaf.kept:>5}")

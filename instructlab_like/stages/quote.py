@@ -11,6 +11,7 @@ from typing import Literal
 
 from instructlab_like.checking.forms.plain import json_text, line
 from instructlab_like.console import say, working
+from instructlab_like.filters import judges
 from instructlab_like.flows import Flow, load_flows
 from instructlab_like.generation import figures
 from instructlab_like.generation.engine import End
@@ -82,7 +83,7 @@ class Quoting:
         root = find(recipe.taxonomy)
         flows = load_flows(recipe.flows)
         if self.probe:
-            check_roles(flows, recipe)
+            check_roles(flows, recipe, judges(recipe.filters))
         leaves = read_leaves(root, recipe.leaves, recipe.exclude)
         library = Library(root, recipe)
         staff = Staff(flows, recipe)

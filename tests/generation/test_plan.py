@@ -175,7 +175,7 @@ def test_a_flow_without_its_teacher_is_refused() -> None:
 
 def test_a_role_that_no_flow_has_is_refused_with_those_there_are() -> None:
     recipe = GenerateRecipe(flows=("freeform-simple",), roles={"critik": TeacherRecipe(model="m", url="http://a/v1")})
-    with pytest.raises(RecipeError, match="no chosen flow has a role 'critik'") as caught:
+    with pytest.raises(RecipeError, match="no chosen flow or filter has a role 'critik'") as caught:
         check_roles(load_flows(recipe.flows), recipe)
     assert "asker" in caught.value.fix
 
