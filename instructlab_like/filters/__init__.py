@@ -109,6 +109,10 @@ class SetFilter(Filter, ABC):
 
     kind = "set"
 
+    def idle(self, _around: Surroundings, /) -> bool:
+        """Whether it would reject nothing, whatever the samples are: then nobody is sketched or judged."""
+        return False
+
     @abstractmethod
     def sketch(self, sample: Sample) -> bytes:
         """What judging needs to know of one sample, such as digests. Pure."""

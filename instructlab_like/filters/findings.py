@@ -223,7 +223,10 @@ def looked(
             yield inspector.look(samples[place]).pack()
         return
     task = Task(
-        filters=tuple(plain_choice(choice) for choice in choices), leaves=inspector.leaves, pardons=inspector.pardons
+        filters=tuple(plain_choice(choice) for choice in choices),
+        leaves=inspector.leaves,
+        pardons=inspector.pardons,
+        idle=tuple(sorted(inspector.idle)),
     )
     told = orjson.dumps(plain(task))
     batches = (places[at : at + BATCH] for at in range(0, len(places), BATCH))
@@ -263,7 +266,7 @@ def begin(told: bytes) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     task = Task.model_validate_json(told)
     chosen = [build(FilterChoice.model_validate(choice)) for choice in task.filters]
-    _here[:] = [Inspector(chosen, task.leaves, task.pardons)]
+    _here[:] = [Inspector(chosen, task.leaves, task.pardons, task.idle)]
 
 
 def look_at(lines: list[bytes]) -> list[bytes]:
@@ -354,7 +357,7 @@ class Memory:
 
 
 def identity(inspector: Inspector) -> str:
-    return digest([[one.identity() for one in inspector.chosen], list(inspector.pardons)])
+    return digest([[one.identity() for one in inspector.chosen], list(inspector.pardons), sorted(inspector.idle)])
 
 
 def facts(inspector: Inspector) -> dict[str, str]:

@@ -6,7 +6,7 @@ All of it is pure, so it is done in any process, and remembered as the bytes of 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,9 +64,14 @@ class Inspector:
     """Applies what judges samples one by one, and sketches them for the rest."""
 
     def __init__(
-        self, chosen: Sequence[AnyFilter], leaves: Mapping[str, LeafFacts], pardons: Sequence[str] = ()
+        self,
+        chosen: Sequence[AnyFilter],
+        leaves: Mapping[str, LeafFacts],
+        pardons: Sequence[str] = (),
+        idle: Collection[int] = (),
     ) -> None:
         self.chosen, self.leaves, self.pardons = chosen, leaves, tuple(pardons)
+        self.idle = frozenset(idle)  # places of filters over the whole set that have nothing to do
         self.names = tuple(one.name for one in chosen)
 
     def look(self, sample: Sample, *, begin: int = 0) -> Finding:
@@ -75,7 +80,7 @@ class Inspector:
         unapplied, sketches, scores, pardons = 0, list[bytes](), dict[str, float](), list[bytes]()
         for place, one in enumerate(self.chosen):
             if one.kind == "set":
-                sketches.append(one.sketch(sample) if place >= begin else b"")
+                sketches.append(one.sketch(sample) if place >= begin and place not in self.idle else b"")
                 continue
             if place < begin or one.kind == "ask":
                 continue
@@ -164,3 +169,4 @@ class Task(Record):
     filters: tuple[dict[str, object], ...]
     leaves: Mapping[str, LeafFacts]
     pardons: tuple[str, ...]
+    idle: tuple[int, ...] = ()

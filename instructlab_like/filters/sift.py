@@ -99,7 +99,8 @@ def passed(
     """
     choices = expand(filters)
     chosen = [build(choice) for choice in choices]
-    inspector = Inspector(chosen, around.leaves, pardons)
+    idle = [place for place, one in enumerate(chosen) if isinstance(one, SetFilter) and one.idle(around)]
+    inspector = Inspector(chosen, around.leaves, pardons, idle)
     findings = inspected(samples, choices, inspector, scratch=scratch, memory=memory, processes=processes)
     turns = Turns(findings, chosen, around, tell, pardons, ask, memory, scratch)
     for place in range(len(chosen)):
@@ -182,6 +183,8 @@ class Turns:
     def together(self, place: int) -> Iterator[tuple[int, Judgement]]:
         one = self.chosen[place]
         assert isinstance(one, SetFilter)
+        if one.idle(self.around):
+            return
         pool = Alive(self.findings, self.alive, self.number(place), self.scratch, self.remembered(one))
         rejected = array("I")
         for where, told in one.judge(pool, self.around):

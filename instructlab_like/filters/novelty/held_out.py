@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,6 +18,7 @@ from instructlab_like.filters.parts.runs import Hashes, Words, quoted, words
 from instructlab_like.filters.pool import Pool
 from instructlab_like.records import Item, Sample, with_context
 
+UPPER = 1 if sys.byteorder == "little" else 0
 SHORT = 4  # bytes of a hash in a sketch, which only says where to look; what is found there is compared whole
 BLOCK = 4096  # sketches looked at together
 MOST_OF_IT = 0.5  # of a question's runs, in an answer or a passage
@@ -38,8 +40,8 @@ class HeldOutOverlap(SetFilter):
     shorter than `words` have no run: for them, too, only equality decides, and inside a longer text only from
     `sentence` words on.
 
-    Eight words that stand in two seed examples of the item's leaf, or more, are the leaf's own phrasing ("Read the
-    scenario and answer the following question") and give nothing away.
+    A leaf whose questions begin alike ("Read the scenario and answer the following question") loses its samples by this
+    rule; with `phrasing`, words in a row that two of its seed examples share give nothing away.
 
     A question about a passage is compared with its passage: equal when both are, overlapping when the passages share a
     run of words. ("Rewrite this text." may be asked again, about another text.)
@@ -54,8 +56,13 @@ class HeldOutOverlap(SetFilter):
     """Length of a shared run of words that gives a held-out question away."""
     sentence: Annotated[int, Field(ge=1)] = 4
     """Words from which on a short held-out question is recognised inside a longer text."""
+    phrasing: bool = False
+    """Let pass what several seed examples of the item's leaf ask in the same words."""
     answers: bool = True
     """Look for held-out questions in answers, too."""
+
+    def idle(self, around: Surroundings, /) -> bool:
+        return not around.held_out
 
     def sketch(self, sample: Sample) -> bytes:
         passage = passage_of(sample)
@@ -87,7 +94,8 @@ def passage_of(sample: Sample) -> str | None:
 
 
 def shortened(hashes: Hashes) -> NDArray[np.uint32]:
-    return (hashes >> np.uint64(32)).astype(np.uint32)
+    """The upper half of each, for a sketch."""
+    return hashes.view(np.uint32)[UPPER::2]
 
 
 class Sieve:
@@ -182,7 +190,8 @@ class Index:
     def runs(self, item: Item, of: str) -> set[int]:
         """Those of an item's question or passage that give it away."""
         text = item.question if of == "question" else item.context
-        return set(words(text or "").runs(self.options.words).tolist()) - self.phrasing(item.leaf)
+        runs = set(words(text or "").runs(self.options.words).tolist())
+        return runs - self.phrasing(item.leaf) if self.options.phrasing else runs
 
     def phrasing(self, leaf: str) -> frozenset[int]:
         """The runs that several seed examples of a leaf have in their questions."""
