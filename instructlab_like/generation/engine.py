@@ -450,8 +450,9 @@ class Engine:
     def hopeless(self, error: TeacherError) -> None:
         """Raise when nothing has been answered yet and several calls failed: something is wrong with all of them."""
         self.refusal = TeacherError(error.what, where=error.where, fix=error.fix)
+        self.refusal.__cause__ = error
         if not self.tally.answered and not self.tally.reused and self.tally.failed.total() >= MOST_REFUSALS:
-            raise self.refusal from error
+            raise self.refusal
 
     def answered(self, key: str, completion: Completion) -> None:
         for call in self.under_way.pop(key):

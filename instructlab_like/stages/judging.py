@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import orjson
 
-from instructlab_like.errors import StoppedError
+from instructlab_like.errors import PassingError, StoppedError
 from instructlab_like.filters import AskFilter
 from instructlab_like.filters.judgement import Judgement, not_applied, rejected
 from instructlab_like.filters.parts.planting import planted
@@ -61,13 +61,21 @@ class Calibration(Record):
         return told + (f"; {self.unjudged} pairs more were not judged" if self.unjudged else "")
 
 
+def says_nothing(error: StoppedError) -> bool:
+    """Whether the asking ended because answers came, and there was nothing in any of them."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PassingError):
+        cause = cause.__cause__
+    return cause is not None and cause.kind == "empty"
+
+
 class Judging:
     """Judges pools of samples by what models say of them. Open with `with`; call it with a filter and a pool.
 
     The ledger is the caller's, and open. `used` is a file in which it is written at the end, a line each, which leaf
     needed which call. Without `asking`, what the ledger does not hold stays unanswered. A call that failed, or that the
     budget left no room for, rejects its sample as `no-answer`: `failed` and `stopped` then say that the run is not
-    complete, and the next one asks again. Raises what the engine raises for a judge that is gone.
+    complete, and the next one asks again; so they do for a judge that says nothing to anybody. Raises what the engine raises for a judge that is gone.
     """
 
     def __init__(
@@ -137,6 +145,8 @@ class Judging:
 
     def unasked(self, chosen: AskFilter) -> Judgement:
         why = self.stopped.what if self.stopped is not None else "the asking was ended"
+        if self.stopped is not None and says_nothing(self.stopped):
+            return rejected(NO_ANSWER, f"the {chosen.role} says nothing: {why.partition(' (')[0]}")
         return rejected(NO_ANSWER, f"the {chosen.role} was not asked: {why.partition(':')[0]}")
 
     def bring(
@@ -160,7 +170,7 @@ class Judging:
                     panel.starts(places), panel, self.ledger, panel.done, asked, sized, whom=f"the {chosen.role}"
                 )
             except StoppedError as error:
-                if error.where != "budget":
+                if error.where != "budget" and not says_nothing(error):
                     raise
                 self.stopped = error
         self.failed.update(asked.tally.failed)

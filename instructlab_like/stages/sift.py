@@ -182,6 +182,8 @@ def apart(
             whole = whole.model_copy(update={"out": str(out)})
             with working("writing"):
                 write(out, subject, outcome, book, whole)
+        if judging is not None and judging.stopped is not None:
+            raise judging.stopped
         return whole
 
 

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from judges import perfect, saying, shown
 from run_books import assert_nothing_vanished
+from server import TeacherServer
 from small_tree import write_tree
 
 from instructlab_like.workspace import Run
@@ -207,3 +209,95 @@ def test_a_pardoned_sample_is_kept_from_then_on_and_why_says_so(tmp_path, run):
     assert "pardoned" in ilk(tmp_path, "why", rejected["subject"], "--run", "t").stdout
     assert sift(tmp_path, "t").returncode == 0
     assert "pardoned" in ilk(tmp_path, "why", rejected["subject"], "--run", "t").stdout
+
+
+# --- with a judge -----------------------------------------------------------------------------------------------
+
+
+def judged_recipe(folder: Path, url: str, *, model: str = "Qwen/Qwen2.5-72B") -> None:
+    (folder / "r.yaml").write_text(
+        f"""
+generate:
+  filters: [length, {{name: critic, options: {{planted: 10}}}}]
+  roles: {{critic: {{url: "{url}", model: {model}, concurrency: 4}}}}
+"""
+    )
+
+
+@pytest.fixture
+def judge():
+    """One that finds fault with whatever says "moon", and with what no row says."""
+    good = {one["messages"][1]["content"] for one in FACTS}
+    with TeacherServer(answer=perfect(lambda request: any(text in shown(request) for text in good))) as server:
+        yield server
+
+
+FACTS = [
+    row(
+        f"What is told of tower {n}?",
+        f"Tower {n} has {n + 3} floors and was built in {1800 + n} by Mara Vell.",
+        model="llama-3",
+    )
+    for n in range(24)
+]
+
+
+def test_a_judge_is_asked_about_a_file_once_and_its_worth_is_told(tmp_path, judge):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in FACTS))
+    judged_recipe(tmp_path, judge.url)
+    done = sift(tmp_path, "rows.jsonl", "--recipe", "r.yaml", "--out", "out", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kept"] == 24
+    assert any("AUC 0." in remark or "AUC 1." in remark for remark in told["remarks"])
+    assert "critic" not in told["not_checked"]
+    asked = len(judge.bodies)
+    assert asked >= 34
+    again = sift(tmp_path, "rows.jsonl", "--recipe", "r.yaml", "--out", "out", "--format", "json")
+    assert len(judge.bodies) == asked, "nothing is asked twice"
+    assert json.loads(again.stdout)["kept"] == 24
+
+
+def test_a_judge_of_the_makers_family_or_without_a_place_for_answers_is_refused(tmp_path, judge):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in FACTS))
+    judged_recipe(tmp_path, judge.url)
+    nowhere = sift(tmp_path, "rows.jsonl", "--recipe", "r.yaml")
+    assert (nowhere.returncode, len(judge.bodies)) == (2, 0)
+    assert "--out DIR" in nowhere.stderr
+    judged_recipe(tmp_path, judge.url, model="meta-llama/Llama-3.3-70B")
+    same = sift(tmp_path, "rows.jsonl", "--recipe", "r.yaml", "--out", "out")
+    assert (same.returncode, len(judge.bodies)) == (2, 0)
+    assert "same_family" in same.stderr
+
+
+@pytest.mark.parametrize(("said", "reason"), [("11 of 10, splendid", "no-judgement"), ("", "no-answer")])
+def test_what_is_no_judgement_keeps_nothing(tmp_path, said, reason):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in FACTS[:4]))
+    with TeacherServer(answer=saying(said)) as server:
+        judged_recipe(tmp_path, server.url)
+        done = sift(tmp_path, "rows.jsonl", "--recipe", "r.yaml", "--out", "out")
+    assert done.returncode == (0 if said else 3), done.stderr
+    told = lines(tmp_path / "out" / "rejected.jsonl")
+    assert [one["ilk_verdict"]["rule"] for one in told] == [reason] * 4
+    assert all(one["ilk_verdict"]["score"] is None for one in told)
+
+
+def test_a_run_is_judged_while_it_is_made_and_why_knows_the_call(tmp_path, judge):
+    write_tree(tmp_path / "taxonomy")
+    judged_recipe(tmp_path, judge.url)
+    done = ilk(tmp_path, "generate", "--run", "t", "--taxonomy", "taxonomy", "--recipe", "r.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = Run(tmp_path / "runs" / "t")
+    assert_nothing_vanished(run)
+    asked = len(judge.bodies)
+    verdict = next(one for one in lines(run.verdicts) if one["filter"] == "critic")
+    assert verdict["partner"] and len(verdict["partner"]) == 64
+    assert verdict["partner"] in ilk(tmp_path, "why", verdict["subject"], "--run", "t").stdout
+    assert ilk(tmp_path, "why", verdict["partner"], "--run", "t").returncode == 0
+    assert sift(tmp_path, "t", "--what-if", "critic.at_least=1").returncode == 0
+    assert len(judge.bodies) == asked, "a threshold is tried without asking"
+    leaf = verdict["leaf"]
+    assert ilk(tmp_path, "runs", "forget", leaf, "--run", "t").returncode == 0
+    assert_nothing_vanished(run)
+    assert len(judge.bodies) == asked
+    assert leaf not in run.judged.read_text()
