@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from instructlab_like.filters import SampleFilter
 from instructlab_like.filters.judgement import Judgement, kept, rejected
-from instructlab_like.filters.parts.asked import CODE, about
 from instructlab_like.filters.parts.chat_markup import blocks, remains, token
 from instructlab_like.filters.parts.code_blocks import outside_code
 from instructlab_like.filters.parts.escapes import elements, escapes
 from instructlab_like.filters.parts.labels import batch, given_away, labels, roles, tags
-from instructlab_like.filters.parts.placeholders import unfilled
+from instructlab_like.filters.parts.placeholders import filler, unfilled
 from instructlab_like.filters.parts.repeats import copied
 from instructlab_like.filters.parts.sides import Fault, trained
+from instructlab_like.filters.parts.wanted import CODE, about
 from instructlab_like.filters.parts.wrappings import wrapped
 from instructlab_like.records import Sample
 
 WELL_FORMED = kept("well formed")
+OFTEN = (labels, roles, batch, blocks, filler)
+SELDOM = (tags, unfilled, escapes, elements)
+SIGNS = re.compile(r"[=<\[{&\\%_◁【]")  # without one of them the seldom ones find nothing
 NOTHING = frozenset(
     ("nan", "null", "undefined", "<nooutput>", "<noinput>", "nooutput", "noinput", "no output", "[]", "{}", '""', "''")
 )
@@ -26,15 +30,15 @@ NOTHING = frozenset(
 
 class Markup(SampleFilter):
     """Rejects, naming what was found: an empty side; a token of any chat template (`<|user|>`, `[INST]`), also without
-    its brackets; a role line (`User:`) or a label (`Question:`, `A:`); blocks of reasoning and calls of tools; a tag that
-    the parser should have taken (`[QUESTION]`); a code block that never closes; an answer wrapped whole in JSON, XML or a
-    code block; several pairs in one; an answer in the question, or the question in the answer; entities and tags of HTML,
-    line breaks written as `\\n`; variables and places that were never filled in; leftovers of a chat's page.
+    its brackets; a role line (`User:`) or a label (`Question:`, `A:`); blocks of reasoning and calls of tools; a tag
+    that the parser should have taken (`[QUESTION]`); a code block that never closes; an answer wrapped whole in JSON,
+    XML or a code block; several pairs in one; an answer in the question, or the question in the answer; entities and
+    tags of HTML, line breaks as their escapes; variables and places that were never filled in; leftovers of a page.
 
-    What the question asks for, or is about, is right in the answer: JSON where data is asked for, tags where it speaks of
-    HTML, blanks in a letter, roles in a dialogue. Code, in blocks and spans, may hold everything but chat tokens: these a
-    tokenizer takes for the frame of the chat wherever they stand. The passage of a grounded sample is trained, so it is
-    searched for chat tokens; that of a knowledge sample is not. What a system message asked for is not known here.
+    What the question asks for, or is about, is right in the answer: JSON where data is asked for, tags where it speaks
+    of HTML, blanks in a letter, roles in a dialogue. Code, in blocks and spans, may hold everything but chat tokens:
+    these a tokenizer takes for the frame of the chat wherever they stand. The passage of a grounded sample is trained,
+    so it is searched for chat tokens; that of a knowledge sample is not. What a system message asked for is not known.
     """
 
     version: ClassVar[int] = 2
@@ -60,7 +64,7 @@ def faults(sample: Sample) -> Iterator[Fault]:
             yield "open-fence", f"a code block in the {part} is never closed"
         if fault := remains(part, text):
             yield fault
-        for look in (labels, blocks, tags, roles, batch, unfilled, escapes, elements):
+        for look in (*OFTEN, *SELDOM) if SIGNS.search(text) else OFTEN:
             if fault := look(part, text, question):
                 yield fault
     for fault in (given_away(question), wrapped(answer, question), copied(question, answer)):
