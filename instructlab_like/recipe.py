@@ -72,7 +72,14 @@ def named_filters(value: object) -> object:
 
 
 DEFAULT_FILTERS = tuple(
-    FilterChoice(name=name) for name in ("markup", "length", "held_out", "exact_duplicate", "near_duplicate", "grounded")
+    FilterChoice(name=name)
+    for name in (
+        *("encoding", "markup", "truncation", "length", "repetition", "language"),
+        *("refusal", "identity", "leftovers", "references"),
+        *("held_out", "exact_duplicate", "near_duplicate", "source_overlap"),
+        *("grounded", "contradiction", "computed"),
+        *("secrets", "personal", "private_names", "injection"),
+    )
 )
 
 

@@ -1,73 +1,23 @@
-"""What a question asks for, as far as it decides which form of an answer is right."""
+"""What a question asks for, as far as its words tell: answers may sound like a fault because they were asked to."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
+from typing import Literal
 
-CODE = re.compile(
-    r"\b(?:python|java|javascript|typescript|node\.?js|golang|rust|kotlin|ruby|php|perl|haskell|scala|matlab|html\d?|css|x?html|sql|mysql"
-    r"|xml|svg|json|ya?ml|toml|csv|latex|markdown|regexp?|regular expressions?|bash|powershell|unix|linux|docker\w*"
-    r"|kubernetes|jinja\d?|ansible|apis?|algorithms?|programming|programmers?|pseudo-?code|source code|snippets?|scripts?"
-    r"|compilers?|compile|debug|syntax|escap(?:e|ed|es|ing)|newlines?|backslash\w*|printf|stdout|terminal|command line|shell"
-    r"|(?:java|type)script|react|vue|angular|django|flask|numpy|pandas|excel|git|arduino)\b|\bin (?:c|r)\b"
-    r"|\bcode\b(?! \d)|c\+\+|c#|\.net\b|\w\(\)|代码|代碼|编程|函数|コード|プログラム|関数|코드|\bкод\b|программ|código|codice"
-    r"|programm(?:ier|e)?\b|quelltext|skript",
-    re.IGNORECASE,
-)
-WEB = re.compile(
-    r"html|xml|svg|css|\bweb|\btags?\b|markup|\belements?\b|attribut|\bbutton|\bforms?\b|hyperlink|template|component|react"
-    r"|angular|jsx|newsletter|wiki|entit|escap|markdown|\bbr\b|\bdiv\b|网页|标签|タグ",
-    re.IGNORECASE,
-)
-DATA = re.compile(
-    r"json|ya?ml|xml|dictionar|\bdict\b|objects?\b|schema|structured|key[- ]value|\bapi\b|\bfields?\b|payload|format|config"
-    r"|mongo|graphql|elasticsearch|\brecords?\b|\bdata\b|extract|\bparse|function|\btools?\b|serializ|\{|\[",
-    re.IGNORECASE,
-)
-DIALOGUE = re.compile(
-    r"dialog|conversation|\bchat|transcript|interview|role-?play|\bscript\b|\bscene\b|messages?\b|prompt|few-shot|\bturns?\b"
-    r"|gespräch|unterhaltung|conversaci|conversa[çz]|conversazione|intervist|entretien|entrevista|对话|對話|会話|대화|диалог|разговор"
-    r"|\bsketch\b|\bskit\b|\bplay\b|\bexchange between\b",
-    re.IGNORECASE,
-)
-QUIZ = re.compile(
-    r"quiz|\bq ?& ?a\b|\bfaqs?\b|interview|flash ?cards?|trivia|riddle|jokes?\b|worksheet|survey|questionnaire|catechism|socratic"
-    r"|\b(?:writ|creat|generat|mak|giv|com|compos|design|prepar|suggest|list|think|draft|provid|formulat|produc|ask|propos|construct|rephras|paraphras|rewrit)"
-    r"(?:e|es|ed|ing|t|s)?\b.{0,60}\b(?:questions?|exams?|tests?|exercises?|problems?|prompts?)\b"
-    r"|fragen|preguntas|domande|perguntas|вопросы|出题|问题集|クイズ|퀴즈",
-    re.IGNORECASE,
-)
-DOCUMENT = re.compile(
-    r"letter|e-?mail|template|invitation|resume|résumé|\bcv\b|cover|memo\b|announcement|press release|contract|agreement|speech"
-    r"|\bform\b|message|\bnote\b|notice|proposal|report|complaint|application|outline|script|draft|certificate|invoice|receipt"
-    r"|advert|\bad\b|slogan|tagline|\bpost\b|tweet|description|statement|review|fill[- ]in|blanks?\b|placeholder|mad libs|bio\b"
-    r"|brief|schreiben|einladung|vorlage|formular|carta|correo|plantilla|lettre|courriel|modèle|lettera|modello|invito|modelo"
-    r"|convite|письмо|шаблон|приглашение|邮件|信|模板|邀请|メール|手紙|テンプレート|편지|이메일",
-    re.IGNORECASE,
-)
-VERSE = re.compile(
-    r"\bsongs?\b|lyric|poem|poetry|\bpoet|chorus|hymn|anthem|chant|mantra|refrain|\bverses?\b|ballad|haiku|limerick|villanelle"
-    r"|\brap\b|jingle|rhym|prayer|litany|lullaby|psalm|\bode\b|sonnet|carol\b|canon\b|stanza"
-    r"|gedicht|\blied|reim|strophe|poema|canci[oó]n|\bletra\b|poème|chanson|paroles|couplet|poesia|canzone|filastrocca"
-    r"|canção|стих|песн|诗|歌|詩|시를",
-    re.IGNORECASE,
-)
-REPEATED = re.compile(
-    r"\brepeat|repetit|over and over|again and again|\b(?:\d+|two|three|four|five|six|ten|twenty|fifty|a hundred|hundred) times\b"
-    r"|duplicat|\bpattern|\bloop|wiederhol|\b\d+[- ]?mal\b|répét|répèt|\bfois\b|repit|repet|\bveces\b|ripet|\bvolte\b|\bvezes\b"
-    r"|повтор|重复|重複|繰り返|반복",
-    re.IGNORECASE,
-)
-ENCODING = re.compile(
-    r"mojibake|utf-?8|utf-?16|latin-?1|iso-?8859|windows-?125\d|cp-?125\d|charset|character (?:set|encod)|text encoding"
-    r"|encoding (?:error|issue|problem|fault)|wrong encoding|unicode|code ?points?|replacement character|zero[- ]width|byte order mark|\bbom\b"
-    r"|zeichensatz|zeichenkod|codificación de caracteres|encodage|кодировк|编码|編碼|乱码|亂碼|文字化け|文字コード",
-    re.IGNORECASE,
+from instructlab_like.filters.parts.phrasebook import phrasebook
+from instructlab_like.filters.parts.wording import read
+
+# decline: how to refuse or regret; speech: what somebody says; writing: a letter, a story or the like; program: about
+# models and machines; addressed: who the model is; language: a translation, or anything in a language that is named.
+What = Literal["decline", "speech", "writing", "program", "addressed", "language"]
+BOOK = phrasebook("asked")
+LOOKED_AT = (
+    500  # characters at the start and at the end of a long question: what lies between is a text, or other turns
 )
 
 
 @lru_cache(maxsize=64)
-def about(subject: re.Pattern[str], text: str) -> bool:
-    """Whether the text speaks of the subject, one of the patterns of this module."""
-    return subject.search(text) is not None
+def asks_for(question: str, what: What) -> bool:
+    reading = read(question if len(question) <= 2 * LOOKED_AT else f"{question[:LOOKED_AT]} {question[-LOOKED_AT:]}")
+    return BOOK.search(what, reading, " ".join(reading.text.split())) is not None
