@@ -13,8 +13,9 @@ from typer.cli import get_docs_for_click
 from instructlab_like.checking.codes.page import findings_page
 from instructlab_like.checking.schemas import schema_files
 from instructlab_like.cli import app
-from instructlab_like.filters import find, members
+from instructlab_like.filters import PHASES, find, members, places
 from instructlab_like.recipe import (
+    DEFAULT_FILTERS,
     EvaluateRecipe,
     FilterChoice,
     GenerateRecipe,
@@ -55,13 +56,24 @@ def recipes() -> str:
         lines += ["", f"## {name}", "", "| option | type | default | meaning |", "|---|---|---|---|"]
         lines += [line(option, field) for option, field in kind.model_fields.items()]
     lines += ["", "## Filters and their options", ""]
-    for name in members():
-        kind = find(name)
-        lines += [f"### {name}", "", (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " "), ""]
-        if kind.model_fields:
-            lines += ["| option | default |", "|---|---|"]
-            lines += [f"| {option} | `{field.default!r}` |" for option, field in kind.model_fields.items()] + [""]
+    default = [choice.name for choice in DEFAULT_FILTERS]
+    for phase in PHASES:
+        own = [name for name in members() if places()[name] == phase]
+        for name in sorted(own, key=lambda one: (one not in default, default.index(one) if one in default else 0, one)):
+            kind = find(name)
+            told = "" if name in default else ", not in the default chain"
+            lines += [f"### {name}", "", f"*{phase}{told}.* {first_paragraph(kind.__doc__)}", ""]
+            if kind.model_fields:
+                lines += ["| option | default | meaning |", "|---|---|---|"]
+                lines += [
+                    f"| {option} | `{field.default!r}` | {' '.join((field.description or '').split())} |"
+                    for option, field in kind.model_fields.items()
+                ] + [""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").strip().split("\n\n")[0].split())
 
 
 def line(name: str, field: FieldInfo) -> str:
