@@ -19,6 +19,8 @@ from typing import Literal
 from instructlab_like.checking.spots import Spot, spot
 from instructlab_like.checking.subject import Subject, Text
 from instructlab_like.errors import InputError
+from instructlab_like.scans.found import MOST as COUNTED
+from instructlab_like.scans.found import masked as masked
 from instructlab_like.taxonomy.findings import Finding, Findings
 from instructlab_like.taxonomy.sources import is_readable
 from instructlab_like.taxonomy.tree import ATTRIBUTION, HELD_OUT, LARGEST_DOCUMENT, QNA, SIMULATION, companions, content
@@ -26,7 +28,6 @@ from instructlab_like.taxonomy.yaml_lines import Items, Node, Scalar
 
 SHOWN = 20  # findings of one look at a file; the rest is counted
 LONGEST_PAGE = 200_000  # characters of a leaf's own file that is looked through for what is slow to find
-COUNTED = 2_000  # hits at which counting stops
 
 _ODD_BREAK = re.compile("[\x85\u2028\u2029]")  # ends a line for YAML 1.1, and for nobody else
 # A fold within what may be a number, or between a number and the word that says what it is.
@@ -105,12 +106,6 @@ def found_in(page: Page, look: Look, *, folds: bool = False) -> list[Finding]:
         )
         _tell(found, first, _position(starts, first.start))
     return found.found
-
-
-def masked(text: str) -> str:
-    """Enough of a text to find it by, too little to use it."""
-    kept = text[: min(4, len(text) // 2)]
-    return f"{kept if kept.isprintable() else ''}… ({len(text)} characters)"
 
 
 # --- the file as it stands --------------------------------------------------------------------------------------

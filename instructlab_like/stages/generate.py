@@ -38,7 +38,7 @@ from instructlab_like.stages import lookup, manifest
 from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.harvest import Harvest
 from instructlab_like.stages.judging import Judging
-from instructlab_like.stages.library import Library, licences, read_leaves
+from instructlab_like.stages.library import Library, licences, marked_private, read_leaves
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.stages.preferences import Preferences
 from instructlab_like.stages.progress import Outlook
@@ -160,6 +160,7 @@ def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf]
             "filters": [build(choice).identity() for choice in expand(recipe.filters)],
             "flows": [[flow.blob, {name: found.blob for name, found in flow.templates.items()}] for flow in flows],
             "leaves": [plain(leaf) for leaf in leaves],
+            "private": marked_private(find(recipe.taxonomy), leaves),
             "chunks": dict(sorted(library.digests.items())),
         },
         {f"replay {number}": path for number, path in enumerate(sources(find(recipe.replay)) if recipe.replay else ())},
@@ -178,7 +179,7 @@ def finish(
     """Filter, write the dataset, and remember in run.yaml what it was made of."""
     with Stock(run.samples, without=made.rejected) as stock:
         with working("filtering"):
-            around = surroundings(leaves, recipe.seed)
+            around = surroundings(find(recipe.taxonomy), leaves, recipe.seed)
             sifting = sifted(run, stock, recipe, around, before=made.waterfall, ask=judging)
         made.stopped = made.stopped or judging.stopped
         kept, phases = sifting.kept, sifting.waterfall.phases

@@ -75,7 +75,8 @@ class Judging:
     The ledger is the caller's, and open. `used` is a file in which it is written at the end, a line each, which leaf
     needed which call. Without `asking`, what the ledger does not hold stays unanswered. A call that failed, or that the
     budget left no room for, rejects its sample as `no-answer`: `failed` and `stopped` then say that the run is not
-    complete, and the next one asks again; so they do for a judge that says nothing to anybody. Raises what the engine raises for a judge that is gone.
+    complete, and the next one asks again; so they do for a judge that says nothing to anybody. Raises what the engine
+    raises for a judge that is gone.
     """
 
     def __init__(

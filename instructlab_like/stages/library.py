@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from instructlab_like.console import warn
-from instructlab_like.errors import DocumentError, InputError
+from instructlab_like.errors import DocumentError, InputError, position
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, digest, plain
 from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
+from instructlab_like.taxonomy.findings import Findings
+from instructlab_like.taxonomy.private import PRIVATE, names
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.taxonomy.tree import ATTRIBUTION, content
 from instructlab_like.workspace import cache_dir
@@ -88,6 +90,22 @@ def read_chunks(
             continue
         chunks[leaf.path] = [chunk for document in documents for chunk in cut(document, words=recipe.chunk_words)]
     return chunks, lacking
+
+
+def marked_private(root: Path, leaves: Iterable[Leaf]) -> dict[str, tuple[str, ...]]:
+    """The names in the leaves' private.txt, by leaf; raises InputError for a file that would hide less than it says."""
+    marked: dict[str, tuple[str, ...]] = {}
+    for leaf in leaves:
+        data = content(root, f"{leaf.path}/{PRIVATE}")
+        if data is None:
+            continue
+        found = Findings(f"{root}/{leaf.path}/{PRIVATE}")
+        marked[leaf.path] = names(data, found)
+        if found.broken:
+            first = next(one for one in found.ordered if one.severity == "error")
+            where = position(first.path, first.line, first.column)
+            raise InputError(first.message, where=where, fix=first.fix)
+    return marked
 
 
 def licences(root: Path, leaves: Sequence[Leaf]) -> tuple[str, ...]:

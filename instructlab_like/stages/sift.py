@@ -286,7 +286,14 @@ def run_subject(run: Run, recipe: GenerateRecipe, stack: ExitStack) -> Subject:
             if verdict := book.rejected(sample.id):
                 yield False, {**plain(row(sample)), VERDICT: plain(verdict)}
 
-    return Subject(str(run.folder), stock, surroundings(leaves, recipe.seed), before, len(stock) + len(flows), rows)
+    return Subject(
+        str(run.folder),
+        stock,
+        surroundings(find(recipe.taxonomy), leaves, recipe.seed),
+        before,
+        len(stock) + len(flows),
+        rows,
+    )
 
 
 def file_subject(path: Path, recipe: GenerateRecipe, folder: Path, stack: ExitStack, *, with_leaves: bool) -> Subject:
@@ -323,7 +330,7 @@ def file_subject(path: Path, recipe: GenerateRecipe, folder: Path, stack: ExitSt
     return Subject(
         str(path),
         stock,
-        surroundings(leaves, recipe.seed),
+        surroundings(find(recipe.taxonomy), leaves, recipe.seed),
         reading(count, len(unread)),
         count,
         rows,

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from instructlab_like.console import warn
 from instructlab_like.evaluation.items import from_file
@@ -13,23 +14,25 @@ from instructlab_like.filters import AskFilter, LeafFacts, Surroundings, expand,
 from instructlab_like.filters.sift import Asker, Outcome, passed
 from instructlab_like.recipe import FilterChoice, GenerateRecipe
 from instructlab_like.records import Leaf, Skill, Waterfall, plain
+from instructlab_like.stages.library import marked_private
 from instructlab_like.stock import Stock
 from instructlab_like.workspace import Run, cores, dump, replacing, write_records
 
 
-def surroundings(leaves: Iterable[Leaf], seed: int) -> Surroundings:
-    """What stands around the samples of leaves."""
+def surroundings(root: Path, leaves: Iterable[Leaf], seed: int) -> Surroundings:
+    """What stands around the samples of leaves of the tree at `root`."""
     leaves = list(leaves)
+    private = marked_private(root, leaves)
     return Surroundings(
         held_out=tuple(item for leaf in leaves for item in from_file(leaf)),
-        leaves={leaf.path: leaf_facts(leaf) for leaf in leaves},
+        leaves={leaf.path: leaf_facts(leaf, private.get(leaf.path, ())) for leaf in leaves},
         seed=seed,
     )
 
 
-def leaf_facts(leaf: Leaf) -> LeafFacts:
+def leaf_facts(leaf: Leaf, private: tuple[str, ...]) -> LeafFacts:
     simulation = leaf.simulation if isinstance(leaf, Skill) else None
-    return LeafFacts(path=leaf.path, seeds=leaf.seeds, simulation=simulation)
+    return LeafFacts(path=leaf.path, seeds=leaf.seeds, simulation=simulation, private=private)
 
 
 def sifted(

@@ -80,7 +80,7 @@ class Trial:
             self.reckon(walk)
         rejected = self.rejected()
         going_on = [sample for sample in self.samples if sample.id not in rejected]
-        around = surroundings(self.tree.leaves.values(), self.recipe.seed)
+        around = surroundings(self.tree.root, self.tree.leaves.values(), self.recipe.seed)
         sifted = sift(going_on, self.recipe.filters, around, pardons=self.recipe.pardons)
         self.verdicts += sifted.verdicts
         self.waterfall, self.masked = sifted.waterfall, sifted.masked
