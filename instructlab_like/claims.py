@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 
 from instructlab_like.records import normalise
 
@@ -49,6 +50,10 @@ SENTENCE_END = frozenset(".!?:;\n-–—•*#>|…。！？")
 OPENING = " \t\"'“”‘’«»„([{_"
 
 
+REMEMBERED = 64  # texts: filters run one after the other over the same strings
+
+
+@lru_cache(maxsize=REMEMBERED)
 def numbers(text: str, *, ordinals: bool = False) -> frozenset[str]:
     """The numbers of a text in one spelling: `1,200`, `1200` and `twelve hundred` are all "1200".
 
@@ -117,6 +122,7 @@ def spelled(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=REMEMBERED)
 def names(text: str) -> frozenset[str]:
     """Capitalised words that do not open a sentence, case folded.
 
@@ -132,6 +138,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def content_words(text: str) -> tuple[str, ...]:
     """The words that carry meaning, case folded, in order: three letters and more, no function words, no numbers.
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from instructlab_like.claims import Vocabulary, content_words, listed, numbers
 from instructlab_like.filters import SampleFilter
 from instructlab_like.filters.judgement import Judgement, kept, not_applied, rejected
-from instructlab_like.filters.parts.figures import unsupported
+from instructlab_like.filters.parts.figure_support import unsupported
 from instructlab_like.records import Sample
 
 SKILL = not_applied("nothing to quote from: a skill")

@@ -11,7 +11,7 @@ from pydantic import Field
 from instructlab_like.claims import UNSPACED, Vocabulary, content_words, listed
 from instructlab_like.filters import SampleFilter
 from instructlab_like.filters.judgement import Judgement, kept, not_applied, rejected
-from instructlab_like.filters.parts.figures import unsupported
+from instructlab_like.filters.parts.figure_support import unsupported
 from instructlab_like.filters.parts.ordinary import language
 from instructlab_like.filters.parts.proper import strangers
 from instructlab_like.records import Sample
@@ -19,7 +19,7 @@ from instructlab_like.records import Sample
 SKILL = not_applied("not about a passage: a skill")
 NO_PASSAGE = not_applied("no passage to compare with")
 GROUNDED = kept("the passage bears out its numbers and names")
-FEWEST_WORDS = 8  # content words below which their share says nothing
+FEWEST_WORDS = 15  # content words below which their share says nothing
 JUDGES = "judge/"  # folder of the templates that ask for a judgement
 WORD = re.compile(r"[^\W\d_]{5,}")
 
@@ -38,7 +38,7 @@ class Grounded(SampleFilter):
     without capitals, foreign names in katakana or with dots.
 
     It cannot know whether the number or the name stands where it belongs, nor an invention in plain words: "porcelain"
-    for "copper" passes. Only an answer of eight and more content words that shares next to none of them with passage
+    for "copper" passes. Only an answer of fifteen and more content words that shares next to none of them with passage
     and question is rejected for its words, and not if evidence was quoted for it or a judge has read it.
 
     Skills are not judged, for rewriting a text is their task; `skills` judges those with a passage too.
@@ -50,7 +50,7 @@ class Grounded(SampleFilter):
     """Every number must be in the passage."""
     names: bool = True
     """Every name must be in passage or question."""
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.1
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of the answer's content words that passage or question must hold; 0 switches it off."""
     skills: bool = False
     """Judge skills with a passage as well, as for tasks that extract from it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instructlab_like.filters.evidence import Evidence
+from instructlab_like.filters.truth.evidence import Evidence
 
 PASSAGE = "The Orrin Tower was built in 1874 by Mara Vell.\nIts lamp of copper was lit in 1881, after 7 years."
 
@@ -23,29 +23,37 @@ def quoting(sample, evidence, answer, question="When was the Orrin Tower built?"
     [
         ("was built in 1874", "In 1874."),
         ("was built in 1874", "It was erected in eighteen hundred and seventy four."),
+        ("was built in 1874", "It dates from the 1870s."),
         ("by Mara Vell", "A woman called Mara Vell put it up."),
         ("Its lamp of copper", "Yes"),
     ],
 )
 def test_an_answer_that_its_evidence_bears_out_is_kept(sample, evidence, answer):
-    verdict = Evidence().judge(quoting(sample, evidence, answer))
-    assert verdict.keep, verdict.reason
+    told = Evidence().judge(quoting(sample, evidence, answer))
+    assert told.keep, told.reason
 
 
 def test_words_that_are_not_in_the_passage_are_no_evidence(sample):
-    verdict = Evidence().judge(quoting(sample, None, "In 1874."))
-    assert (verdict.keep, verdict.reason) == (False, "the evidence is not in the passage")
+    told = Evidence().judge(quoting(sample, None, "In 1874."))
+    assert (told.keep, told.rule, told.reason) == (False, "not-quoted", "the evidence is not in the passage")
 
 
-@pytest.mark.parametrize("evidence", [".", ".\n", ", "])
-def test_punctuation_is_no_evidence(sample, evidence):
+@pytest.mark.parametrize("span", [(-1, 5), (4, 4), (0, 10_000)])
+def test_a_span_that_is_not_of_the_passage_is_no_evidence(sample, span):
+    made = quoting(sample, None, "In 1874.").model_copy(update={"evidence": span})
+    assert Evidence().judge(made).rule == "not-quoted"
+
+
+@pytest.mark.parametrize("evidence", [".", ".\n", ", ", "was", "in"])
+def test_what_means_nothing_is_no_evidence(sample, evidence):
     assert Evidence().judge(quoting(sample, evidence, "Yes")).reason == "the evidence says nothing"
 
 
 def test_a_number_from_elsewhere_in_the_passage_is_not_borne_out(sample):
     wrong = quoting(sample, "was built in 1874", "In 1881.")
-    verdict = Evidence().judge(wrong)
-    assert (verdict.keep, verdict.reason) == (False, "neither in the evidence nor in the question: the number 1881")
+    told = Evidence().judge(wrong)
+    assert (told.keep, told.rule) == (False, "number-beside-evidence")
+    assert told.reason == "neither in the evidence nor in the question: the number 1881"
     assert Evidence(numbers=False).judge(wrong).keep
 
 
@@ -55,14 +63,20 @@ def test_an_answer_may_repeat_the_number_of_its_question(sample):
 
 
 def test_the_score_is_the_share_of_words_that_evidence_or_question_hold(sample):
-    verdict = Evidence().judge(quoting(sample, "Its lamp of copper", "copper lamp, porcelain dragon"))
-    assert (verdict.keep, verdict.score, verdict.threshold) == (True, 0.5, None)
+    told = Evidence().judge(quoting(sample, "Its lamp of copper", "copper lamp, porcelain dragon"))
+    assert (told.keep, told.score, told.threshold) == (True, 0.5, None)
 
 
 @pytest.mark.parametrize("kind", ["grounded", "freeform"])
 def test_skills_quote_nothing(sample, kind):
-    assert Evidence().judge(quoting(sample, None, "Dragons of 1999", kind=kind)).keep
+    assert not Evidence().judge(quoting(sample, None, "Dragons of 1999", kind=kind)).applied
 
 
 def test_nothing_can_be_quoted_where_there_is_no_passage(sample):
-    assert Evidence().judge(sample("When?", "In 1874.", kind="knowledge")).keep
+    assert not Evidence().judge(sample("When?", "In 1874.", kind="knowledge")).applied
+
+
+def test_samples_from_elsewhere_were_not_asked_for_a_quotation(sample):
+    made = quoting(sample, None, "In 1874.")
+    given = made.model_copy(update={"lineage": made.lineage.model_copy(update={"method": "given"})})
+    assert not Evidence().judge(given).applied
