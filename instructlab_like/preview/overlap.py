@@ -9,16 +9,18 @@ from functools import cached_property
 from typing import Literal, TypeVar
 
 from instructlab_like.filters import build
-from instructlab_like.filters.held_out import HeldOutOverlap
-from instructlab_like.filters.near_duplicate import SHINGLE, NearDuplicate, Text
+from instructlab_like.filters.novelty.held_out import HeldOutOverlap
+from instructlab_like.filters.novelty.near_duplicate import NearDuplicate, read_quickly
+from instructlab_like.filters.parts.changes import Text
+from instructlab_like.filters.parts.shelves import bands, signature
+from instructlab_like.filters.parts.tokens import Spoken
 from instructlab_like.preview.facts import Overlap
 from instructlab_like.recipe import FilterChoice
 from instructlab_like.records import Chunk, Knowledge, Leaf, Lineage, Sample, Skill, ngrams, normalise, with_context
 
 PASSAGE = 0.5  # of its runs of words that a context or chunk shares with another, from which on it repeats it
-ALIKE = 0.25  # of the runs of three words of a question and answer; with fewer in common, no signature agrees enough
-# One leaf for all: the near_duplicate filter compares within a leaf, here leaves are compared.
-_ANYWHERE = Lineage(leaf="", leaf_blob="", method="teacher", model="")
+ALIKE = 0.25  # of what a signature is made of; with less in common, no two agree enough
+_ANYWHERE = Lineage(leaf="", leaf_blob="", method="teacher", model="")  # one leaf for all: leaves are compared
 
 Run = tuple[str, ...]
 Kind = TypeVar("Kind", NearDuplicate, HeldOutOverlap)
@@ -43,11 +45,6 @@ class Part:
         """What makes another the same."""
         return normalise(self.text)
 
-    @cached_property
-    def words(self) -> list[str]:
-        """As the near_duplicate filter compares them: question, answer, passage."""
-        return normalise("\n".join((self.question, self.answer or "", self.context or ""))).split()
-
     @property
     def is_context(self) -> bool:
         return self.answer is None
@@ -56,9 +53,10 @@ class Part:
         return _runs(self.context or self.question, words)
 
     @cached_property
-    def near(self) -> Text:
+    def sample(self) -> Sample:
+        """As the near_duplicate filter compares it."""
         kind: Literal["grounded", "freeform"] = "grounded" if self.context else "freeform"
-        sample = Sample(
+        return Sample(
             id=self.what,
             kind=kind,
             question=self.question,
@@ -66,7 +64,18 @@ class Part:
             context=self.context,
             lineage=_ANYWHERE,
         )
-        return Text.of(sample)
+
+    @cached_property
+    def spoken(self) -> Spoken:
+        return read_quickly(self.sample)
+
+    @cached_property
+    def near(self) -> Text:
+        return Text.of(self.sample)
+
+    @cached_property
+    def bands(self) -> tuple[tuple[int, bytes], ...]:
+        return tuple(bands(signature(self.spoken.features())))
 
 
 class Shelves:
@@ -78,8 +87,8 @@ class Shelves:
         self.parts: dict[str, list[Part]] = defaultdict(list)
         self.wholes: dict[str, list[Part]] = defaultdict(list)
         self.runs: dict[Run, list[Part]] = defaultdict(list)
-        self.bands: dict[tuple[object, ...], list[Part]] = defaultdict(list)
-        self.shingles: set[Run] = set()
+        self.bands: dict[tuple[int, bytes], list[Part]] = defaultdict(list)
+        self.features: set[bytes] = set()
         others: list[Part] = []
         for leaf in leaves:
             if leaf.path in subjects:
@@ -99,15 +108,15 @@ class Shelves:
                 yield found
 
     def _is_comparable(self, part: Part) -> bool:
-        return not part.is_context and len(part.words) >= self.filter.min_words
+        return not part.is_context and part.spoken.length >= self.filter.min_words
 
     def _shelve(self, part: Part) -> None:
         self.wholes[part.whole].append(part)
         for run in part.runs(self.size):
             self.runs[run].append(part)
         if self._is_comparable(part):
-            self.shingles |= _shingles(part.words)
-            for band in part.near.bands():
+            self.features.update(part.spoken.features())
+            for band in part.bands:
                 self.bands[band].append(part)
 
     def _shelve_if_met(self, part: Part) -> None:
@@ -118,9 +127,9 @@ class Shelves:
             self.runs[run].append(part)
         if not self._is_comparable(part):
             return
-        shingles = _shingles(part.words)
-        if len(shingles & self.shingles) >= ALIKE * len(shingles):
-            for band in part.near.bands():
+        features = set(part.spoken.features())
+        if len(features & self.features) >= ALIKE * len(features):
+            for band in part.bands:
                 if band in self.bands:
                     self.bands[band].append(part)
 
@@ -135,7 +144,7 @@ class Shelves:
             return None
         candidates = {
             (other.leaf, other.what): other
-            for band in part.near.bands()
+            for band in part.bands
             for other in self.bands[band]
             if other.leaf != part.leaf
         }
@@ -234,10 +243,6 @@ def _overlap(part: Part, other: Part, how: str, score: float, measure: str) -> O
 def _runs(text: str, words: int) -> frozenset[Run]:
     """The runs of so many words; a shorter text has none."""
     return frozenset(run for run in ngrams(text, words) if len(run) == words)
-
-
-def _shingles(words: Sequence[str]) -> set[Run]:
-    return {tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))}
 
 
 def _filter(filters: Sequence[FilterChoice], name: str, kind: type[Kind]) -> Kind:

@@ -5,102 +5,181 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from struct import Struct
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from instructlab_like.filters import SetFilter, Surroundings
 from instructlab_like.filters.judgement import Judgement, not_applied, rejected
-from instructlab_like.filters.parts.changes import Text, about_another, apart, share
-from instructlab_like.filters.parts.shelves import SLOTS, Shelves, signature
-from instructlab_like.filters.parts.tokens import features, spoken
+from instructlab_like.filters.parts.changes import Text, about_another, likeness
+from instructlab_like.filters.parts.compared import Compared
+from instructlab_like.filters.parts.shelves import HASHES, SLOTS, Shelves, marked, signature
+from instructlab_like.filters.parts.tokens import Spoken, spoken
 from instructlab_like.filters.pool import Pool
 from instructlab_like.records import Sample
 
-HEAD, MARK = 4, 4  # bytes of a sketch: the number of words, what stands for the leaf; then the signature
-SKETCH = HEAD + MARK + SLOTS
-VARIED = 0xFFFFFFFF  # in place of the number of words: made by rules or a simulation
+HEAD = Struct("<I4s")  # of a sketch: the number of words and what stands for the leaf; then marks and signature
+SKETCH = HEAD.size + HASHES.size + SLOTS
+REST = bytes(SKETCH - HEAD.size)
+ANY = bytes(4)
+VARIED = 0xFFFFFFFF  # in place of the number of words
+MOST = 8  # samples with which one is compared in full, the most alike first
 WORDS = 200_000  # of texts in memory
-ON_PURPOSE = not_applied("varied on purpose by rules or a simulation")
+PURPOSE = not_applied("varied on purpose: made by rules or a simulation")
+FILE = "compared"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class NearDuplicate(SetFilter):
-    model_config = {"frozen": False, "extra": "allow"}
+    """Rejects a sample that is a kept sample with a few words changed, left out, put in or moved; the first in id order
+    stays.
+
+    Candidates come from MinHash signatures over runs of two words, longer words, numbers and names (32 bands of 4
+    rows), of which at least `signature` of the slots agree: settings that find pairs with one word in eight edited, to
+    which the usual 16 bands of 8 are blind. A candidate is a copy when
+
+    - `similarity` of its words agree in order (2 x longest common subsequence / words of both), and at least
+      `part_similarity` of the question's, of the answer's and of the passage's each: one answer to two different
+      questions is not a copy;
+    - it does not speak of something else. It does when a number, a name, a word of which question and answer both
+      speak, a negation or an opposite ("rises", "falls") stands in the place of another, and nearly all else is the
+      same. Where many more words are edited, in ways that mean nothing, such a one counts as one of the edits.
+
+    Words are those between spaces; in Chinese, Japanese, Thai and the like they are single characters.
+
+    Not compared at all: samples below `min_words`, where one word makes another question and exact duplicates are
+    found anyway; and what rules and simulations made, since they phrase one question in several ways, or ask the same
+    with other numbers, on purpose (`model_free` compares them too).
+
+    It cannot know what words mean: paraphrases pass, and a single word put in another's place passes for an edit where
+    no list of opposites knows the two and the question stays the same. Where a hundred kept samples and more share a
+    phrase, that phrase is no sign of a copy any more, so a few copies among thousands in one mould may be missed.
+
+    Score and threshold: the share of words that agree.
+    """
+
     version: ClassVar[int] = 2
 
-    similarity: Share = 0.7
+    similarity: Share = 0.75
+    """Share of words that agree in a copy."""
     part_similarity: Share = 0.5
+    """The same, least, for question, answer and passage each."""
     signature: Share = 0.45
+    """Share of signature slots that must agree for a pair to be looked at."""
     min_words: Annotated[int, Field(ge=1)] = 12
+    """Samples with fewer words in question, answer and passage together are not compared; two characters of a script
+    without spaces count for a word."""
     within: Literal["set", "leaf"] = "set"
+    """Compare all samples with one another, or those of each leaf."""
     model_free: bool = False
+    """Compare samples made by rules and simulations too."""
 
     def sketch(self, sample: Sample) -> bytes:
         if sample.lineage.method in ("rules", "simulation") and not self.model_free:
-            return VARIED.to_bytes(HEAD, "little") + bytes(MARK + SLOTS)
-        passage = (sample.context or "") if sample.kind == "grounded" else ""
-        words = spoken(f"{sample.question}\n{sample.answer}\n{passage}")
-        head = len(words).to_bytes(HEAD, "little")
-        if len(words) < self.min_words:
-            return head + bytes(MARK + SLOTS)
-        return head + self.mark(sample) + signature(features(words))
-
-    def mark(self, sample):
-        if self.within == "set":
-            return bytes(MARK)
-        return hashlib.blake2b(sample.lineage.leaf.encode(), digest_size=MARK).digest()
+            return HEAD.pack(VARIED, ANY) + REST
+        read = read_quickly(sample)
+        if read.length < self.min_words:
+            return HEAD.pack(read.length, ANY) + REST
+        leaf = ANY if self.within == "set" else hashlib.sha256(sample.lineage.leaf.encode()).digest()[: len(ANY)]
+        return HEAD.pack(read.length, leaf) + marked(read.marks) + signature(read.features())
 
     def judge(self, pool: Pool, _around: Surroundings, /) -> Iterator[tuple[int, Judgement]]:
-        table = np.frombuffer(pool.sketches(), dtype=np.uint8).reshape(-1, SKETCH)
-        counts = np.ascontiguousarray(table[:, :HEAD]).view("<u4")[:, 0]
-        compared = np.flatnonzero((counts != VARIED) & (counts >= self.min_words))
-        groups = np.ascontiguousarray(table[compared, HEAD : HEAD + MARK]).view("<u4")[:, 0]
-        shelves = Shelves(table[compared, HEAD + MARK :], groups)
-        texts = Texts(pool)
-        self.stat = [0, 0, 0]
-        for block in shelves.blocks():
-            kept = np.ones(len(block), dtype=bool)
-            later, earlier, same = shelves.alike(block, self.signature)
-            told = {}
-            for one, other in zip(later.tolist(), earlier.tolist()):
-                self.stat[0] += 1
-                if one in told or (other >= block.start and not kept[other - block.start]):
-                    continue
-                self.stat[1] += 1
-                score = self.copied(texts.get(int(compared[one])), texts.get(int(compared[other])))
-                if score is not None:
-                    kept[one - block.start] = False
-                    told[one] = (other, score)
-            shelves.put(block, kept)
-            for one, (other, score) in told.items():
-                self.stat[2] += 1
-                yield (
-                    int(compared[one]),
-                    rejected(
-                        "near-copy",
-                        "x",
-                        score=score,
-                        threshold=self.similarity,
-                        partner=texts.get(int(compared[other])).id,
-                    ),
-                )
+        sketches = np.frombuffer(pool.sketches(), dtype=np.uint8).reshape(-1, SKETCH)
+        lengths = column(sketches, 0, 4).view("<u4")[:, 0]
+        compared = np.flatnonzero((lengths >= self.min_words) & (lengths < VARIED))
+        few = not_applied(f"shorter than {self.min_words} words")
+        place = 0
+        for copy, told in self.copies(pool, sketches[compared], compared):
+            yield from left_out(lengths, place, copy, self.min_words, few)
+            yield copy, told
+            place = copy + 1
+        yield from left_out(lengths, place, len(lengths), self.min_words, few)
 
-    def copied(self, one: Text, other: Text) -> float | None:
-        if apart(one.marks, other.marks): return None
-        for mine, theirs in zip(one.parts, other.parts, strict=True):
-            if share(mine.tokens, theirs.tokens) < self.part_similarity:
-                return None
-        score = share(one.tokens, other.tokens)
-        if score < self.similarity or about_another(one, other):
+    def copies(
+        self, pool: Pool, sketches: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[int, Judgement]]:
+        """Those that are copies of a kept one, in order; `sketches` are of the samples at the `places`."""
+        begin, end = HEAD.size, HEAD.size + HASHES.size
+        marks, groups = column(sketches, begin, end).view("<u2"), column(sketches, 4, begin).view("<u4")[:, 0]
+        shelves = Shelves(sketches[:, end:], marks, groups)
+        path = pool.memory / FILE if pool.memory is not None else None
+        keys = b"".join(map(pool.key, places.tolist())) if path else b""
+        memory, texts = Compared(path, self.identity(), keys), Texts(pool, places)
+        for block in shelves.blocks():
+            kept = np.ones(len(block), dtype=np.bool_)
+            for one, other, score in self.decide(block, kept, shelves, texts, memory):
+                partner = pool.sample(int(places[other])).id
+                reason = "a few words away from another sample"
+                told = rejected("near-copy", reason, score=score, threshold=self.similarity, partner=partner)
+                yield int(places[one]), told
+            shelves.put(block, kept)
+        memory.save()
+
+    def decide(
+        self, block: range, kept: npt.NDArray[np.bool_], shelves: Shelves, texts: Texts, memory: Compared
+    ) -> Iterator[tuple[int, int, float]]:
+        """The copies of the block, each with the kept one that it is a copy of and their score; `kept` loses them."""
+        later, earlier = shelves.alike(block, self.signature)
+        known, scores = memory.look_up(later, earlier)
+        before, seen = -1, 0
+        pairs = (later.tolist(), earlier.tolist(), known.tolist(), scores.tolist())
+        for one, other, is_known, score in zip(*pairs, strict=True):
+            if one != before:
+                before, seen = one, 0
+            if seen == MOST or not kept[one - block.start] or not (other < block.start or kept[other - block.start]):
+                continue
+            seen += 1
+            if not is_known:
+                found = self.compare(texts.get(one), texts.get(other))
+                score = float("nan") if found is None else found
+            memory.tell(one, other, score)
+            if score == score:
+                kept[one - block.start] = False
+                yield one, other, score
+
+    def compare(self, one: Text, other: Text) -> float | None:
+        """The share of words that agree if one is a copy of the other, else None; what takes longest is asked last."""
+        if self.within == "leaf" and one.leaf != other.leaf:
+            return None
+        score = likeness(one, other, self.part_similarity)
+        if score < self.similarity or about_another(*in_order(one, other)):
             return None
         return score
 
 
+def in_order(one: Text, other: Text) -> tuple[Text, Text]:
+    """So that it does not matter which of them is called the one."""
+    swapped = [part.tokens for part in other.parts] < [part.tokens for part in one.parts]
+    return (other, one) if swapped else (one, other)
+
+
+def read_quickly(sample: Sample) -> Spoken:
+    if sample.kind == "grounded" and sample.context:
+        return spoken(f"{sample.question}\n{sample.answer}\n{sample.context}")
+    return spoken(f"{sample.question}\n{sample.answer}")
+
+
+def column(sketches: npt.NDArray[np.uint8], begin: int, end: int) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(sketches[:, begin:end])
+
+
+def left_out(
+    lengths: npt.NDArray[np.uint32], begin: int, end: int, fewest: int, few: Judgement
+) -> Iterator[tuple[int, Judgement]]:
+    """Those from `begin` to before `end` that are not compared, with the reason."""
+    some = lengths[begin:end]
+    for place in np.flatnonzero((some < fewest) | (some == VARIED)).tolist():
+        yield begin + place, PURPOSE if some[place] == VARIED else few
+
+
 class Texts:
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    """Texts of samples by number; those that were asked for last stay in memory."""
+
+    def __init__(self, pool: Pool, places: npt.NDArray[np.int64]) -> None:
+        self.pool, self.places = pool, places
         self.held: OrderedDict[int, Text] = OrderedDict()
         self.words = 0
 
@@ -108,8 +187,8 @@ class Texts:
         if (known := self.held.get(number)) is not None:
             self.held.move_to_end(number)
             return known
-        found = self.held[number] = Text.of(self.pool.sample(number))
-        self.words += len(found.tokens)
+        found = self.held[number] = Text.of(self.pool.sample(int(self.places[number])))
+        self.words += found.length
         while self.words > WORDS:
-            self.words -= len(self.held.popitem(last=False)[1].tokens)
+            self.words -= self.held.popitem(last=False)[1].length
         return found
