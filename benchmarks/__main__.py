@@ -8,7 +8,7 @@ from importlib import import_module
 NAMES = (
     *("start_up", "reading", "conformance", "large_tree", "corpus", "repositories"),
     *("engine", "whole_stage", "lineage", "packing"),
-    *("planted_truth", "filters", "novelty"),
+    *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
 OPTIONAL = ("peers",)  # asked for by name: makes environments of 2 GB
 

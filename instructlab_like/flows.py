@@ -78,7 +78,7 @@ class _Step(Record):
     model_config = ConfigDict(populate_by_name=True)
     name: Name
     filters: tuple[FilterChoice, ...] = ()
-    """Per-sample filters or a phase of them, judged before the next step is paid for; by name, or as {name, options}."""
+    """Per-sample filters, or a phase of them, judged before the next step is paid for; a name, or {name, options}."""
 
     @field_validator("filters", mode="before")
     @classmethod

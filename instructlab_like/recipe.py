@@ -78,7 +78,7 @@ DEFAULT_FILTERS = tuple(
         *("refusal", "identity", "leftovers", "references"),
         *("held_out", "exact_duplicate", "near_duplicate", "source_overlap"),
         *("grounded", "contradiction", "computed"),
-        *("secrets", "personal", "private_names", "injection"),
+        *("secrets", "personal", "private_names", "injection", "policy"),
     )
 )
 

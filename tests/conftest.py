@@ -37,7 +37,7 @@ def books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
     """kept + rejected = made, at every phase of each run that a test leaves behind finished."""
     folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     yield
-    for waterfall in folder.rglob("3-waterfall.json") if folder else ():
-        run = Run(waterfall.parent)
-        if run.manifest.is_file() and "generate" in manifest.read(run).inputs:
+    for inside, _, files in os.walk(folder) if folder else ():
+        run = Run(Path(inside))
+        if run.waterfall.name in files and run.manifest.is_file() and "generate" in manifest.read(run).inputs:
             assert_balanced(run)

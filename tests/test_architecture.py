@@ -25,7 +25,12 @@ def module_names() -> list[str]:
         name
         for name in names
         if not any(name.startswith(room) for room in ("instructlab_like.tuning", "instructlab_like.__main__"))
-        and name not in ("instructlab_like.evaluation.answering", "instructlab_like.teachers.local")
+        and name
+        not in (
+            "instructlab_like.evaluation.answering",
+            "instructlab_like.filters.parts.sentence_encoder",
+            "instructlab_like.teachers.local",
+        )
     ]
 
 

@@ -17,7 +17,7 @@ from instructlab_like import __version__
 from instructlab_like.workspace import PACKAGE, cache_dir
 
 FULL = 200_000  # entries, about 100 MB: then the memory begins anew
-_LOOKED_AT_BY = ("checking", "taxonomy", "generation", "confined")  # rooms whose code decides what is found
+_LOOKED_AT_BY = ("checking", "taxonomy", "generation", "confined", "scans")  # rooms whose code decides what is found
 
 
 class Memory:

@@ -30,17 +30,8 @@ FILE_SIZE = 1_000_000
 SHOWN = 300  # characters of what went wrong
 # What a program may not do here, so that it fares alike where no kernel keeps it from it.
 REFUSED = (
-    *(
-        "socket.",
-        "subprocess.",
-        "os.exec",
-        "os.fork",
-        "os.posix_spawn",
-        "os.spawn",
-        "os.system",
-        "os.kill",
-        "pty.spawn",
-    ),
+    *("socket.", "subprocess.", "pty.spawn"),
+    *(f"os.{name}" for name in ("exec", "fork", "posix_spawn", "spawn", "system", "kill")),
     *("ctypes.", "signal.", "urllib.", "ftplib.", "smtplib.", "webbrowser.", "resource."),
 )
 CHANGING = frozenset(  # allowed in its own folder
@@ -144,12 +135,12 @@ def run(program: str, checks: list[str]) -> tuple[str, str]:
 
 def checked(module: types.ModuleType, program: str, checks: list[str]) -> tuple[str, str]:
     names = module.__dict__
-    execute(program, names, program=program)
+    execute(program, names, called="answer")
     count = asserts_in(program)
     sessions = [check for check in checks if not parses(check)]
-    for check in checks:
+    for number, check in enumerate(checks):
         if check not in sessions:
-            execute(check, names, program=program)
+            execute(check, names, called=f"check {number}")
             count += asserts_in(check)
     for failed, more in (examples(module, sessions), functions(module), cases(module)):
         count += more
@@ -192,9 +183,8 @@ def written(arguments: tuple[Any, ...]) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
-def execute(source: str, names: dict[str, Any], *, program: str) -> None:
-    name = "answer" if source is program else "check"
-    exec(compile(source, name, "exec", dont_inherit=True), names)  # noqa: S102 - what this process is for
+def execute(source: str, names: dict[str, Any], *, called: str) -> None:
+    exec(compile(source, called, "exec", dont_inherit=True), names)  # noqa: S102 - what this process is for
 
 
 def asserts_in(source: str) -> int:
@@ -203,15 +193,15 @@ def asserts_in(source: str) -> int:
 
 def asserted(error: AssertionError, program: str, checks: list[str]) -> str:
     """The assertion that failed, as it is written."""
-    trace, line, where = error.__traceback__, 0, ""
+    sources = {"answer": program} | {f"check {number}": check for number, check in enumerate(checks)}
+    trace, line, source = error.__traceback__, 0, ""
     while trace:
-        if trace.tb_frame.f_code.co_filename in ("answer", "check"):
-            line, where = trace.tb_lineno, trace.tb_frame.f_code.co_filename
+        if (called := trace.tb_frame.f_code.co_filename) in sources:
+            line, source = trace.tb_lineno, sources[called]
         trace = trace.tb_next
-    for source in [program] if where == "answer" else checks:
-        for node in ast.walk(ast.parse(source)) if parses(source) else ():
-            if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or line):
-                return " ".join(ast.unparse(node).split())
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or line):
+            return " ".join(ast.unparse(node).split())
     return f"an assertion: {error}"
 
 

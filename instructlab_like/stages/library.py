@@ -14,9 +14,9 @@ from instructlab_like.stages.manifest import Shortfall
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.findings import Findings
-from instructlab_like.taxonomy.private import PRIVATE, names
+from instructlab_like.taxonomy.private import names
 from instructlab_like.taxonomy.read import read_tree
-from instructlab_like.taxonomy.tree import ATTRIBUTION, content
+from instructlab_like.taxonomy.tree import ATTRIBUTION, PRIVATE, content
 from instructlab_like.workspace import cache_dir
 
 LICENCE = re.compile(r"(?im)^licen[cs]e of the work:[ \t]*(\S.*)$")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from instructlab_like.taxonomy.findings import Findings
 
-PRIVATE = "private.txt"
 MOST = 5_000  # names
 LONGEST = 100  # characters of a name
 _NO_NAME = re.compile(r"[^\w\s.'’\-,·・]|_|\A[\W\d_]+\Z")

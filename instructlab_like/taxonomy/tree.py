@@ -24,7 +24,8 @@ QNA = "qna.yaml"
 ATTRIBUTION = "attribution.txt"
 HELD_OUT = "heldout.yaml"
 SIMULATION = "simulation.yaml"
-OWN_FILES = (QNA, ATTRIBUTION, HELD_OUT, SIMULATION)
+PRIVATE = "private.txt"
+OWN_FILES = (QNA, ATTRIBUTION, HELD_OUT, SIMULATION, PRIVATE)
 BRANCHES = ("knowledge", "compositional_skills", "foundational_skills")
 DEEPEST = 40  # folders below the one that is searched
 

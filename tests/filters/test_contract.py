@@ -25,7 +25,7 @@ from instructlab_like.filters.pool import Held
 from instructlab_like.records import Item, Sample
 
 PASSAGE = "The Orrin Tower was built in 1874 by Mara Vell. It is 41 metres tall and stands on the harbour wall."
-NEEDED = {"semantic": "encoder", "contamination": "files", "policy": "file"}  # options without which a filter is none
+NEEDED = {"semantic": "encoder", "contamination": "files"}  # options without which a filter is none
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from instructlab_like.filters import (
     build,
     expand,
     find,
-    places,
 )
 from instructlab_like.filters import findings as findings_module
 from instructlab_like.filters import sift as sift_module
@@ -75,7 +74,8 @@ def test_a_phase_stands_for_its_default_filters_in_their_order():
 
 
 def test_a_later_filter_sees_only_what_the_earlier_kept(sample):
-    good, empty, long = sample("Who came first?", "Ann"), sample("Who came last?", ""), sample("Say it.", "word " * 1600)
+    good, empty = sample("Who came first?", "Ann"), sample("Who came last?", "")
+    long = sample("Say it.", "word " * 1600)
     found = sift([good, empty, long], named("markup", "length"), NOTHING)
     assert found.kept == (good,)
     assert [(phase.filter, phase.made, phase.kept, phase.rejected) for phase in found.waterfall.phases] == [

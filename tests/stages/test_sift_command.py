@@ -291,7 +291,7 @@ def test_a_run_is_judged_while_it_is_made_and_why_knows_the_call(tmp_path, judge
     assert_nothing_vanished(run)
     asked = len(judge.bodies)
     verdict = next(one for one in lines(run.verdicts) if one["filter"] == "critic")
-    assert verdict["partner"] and len(verdict["partner"]) == 64
+    assert len(verdict["partner"]) == 64
     assert verdict["partner"] in ilk(tmp_path, "why", verdict["subject"], "--run", "t").stdout
     assert ilk(tmp_path, "why", verdict["partner"], "--run", "t").returncode == 0
     assert sift(tmp_path, "t", "--what-if", "critic.at_least=1").returncode == 0

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from instructlab_like.checking.subject import Subject
 from instructlab_like.errors import FileError
 from instructlab_like.taxonomy.findings import Finding, Findings
-from instructlab_like.taxonomy.private import PRIVATE, names
-from instructlab_like.taxonomy.tree import content
+from instructlab_like.taxonomy.private import names
+from instructlab_like.taxonomy.tree import PRIVATE, content
 
 
 def findings(subject: Subject) -> Iterable[Finding]:

@@ -312,10 +312,15 @@ def _forename(one: Candidate, answer: str, text: str) -> bool:
     following = WORD.match(answer, one.end + 1)
     if following is None or not following[0][0].isupper() or following[0] not in text or not one.said.isalpha():
         return False
-    if ordinary(fold(following[0])) or fold(following[0]) in TITLES:
+    family = fold(following[0])
+    if family in ROLES or family in BODIES or re.search(rf"\b{re.escape(following[0].lower())}\b", text):
         return False
     before = re.findall(rf"([^\W\d_]+)\.? {re.escape(following[0])}\b", text)
-    return not any(word[0].isupper() and fold(word) not in COMMON_WORDS and fold(word) not in TITLES for word in before)
+    return not any(
+        word[0].isupper() and fold(word) not in TITLES and (fold(word) in DOUBLE or not ordinary(fold(word)))
+        for word in before
+        if fold(word) not in COMMON_WORDS
+    )
 
 
 def _knows(word: str, text: Known) -> bool:
@@ -492,8 +497,9 @@ def _title_case(answer: str, one: Candidate) -> bool:
     """Whether most words of the line have capitals, as in a title."""
     start = answer.rfind("\n", 0, one.start) + 1
     end = answer.find("\n", one.end)
-    words = [word for word in WORD.findall(answer[start : end if end >= 0 else len(answer)]) if len(word) > 3]
-    return len(words) > 3 and sum(word[0].isupper() for word in words) > 0.6 * len(words)
+    line = answer[start : end if end >= 0 else len(answer)].rstrip()
+    words = [word for word in WORD.findall(line) if len(word) > 3]
+    return not line.endswith(".") and len(words) > 3 and sum(word[0].isupper() for word in words) > 0.6 * len(words)
 
 
 def _beside(answer: str, one: Candidate, unknown: list[Candidate], *, titles: bool = False) -> bool:

@@ -25,7 +25,7 @@ PARSES = kept("its blocks of code parse")
 NO_TESTS = kept("its blocks of code parse; no test stands beside them")
 LONGEST = 100_000  # characters of an answer that are looked at
 DEEPEST = 80  # brackets or indentations in each other, beyond which parsers give up in ways of their own
-FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\s`{]*)[^\n]*\n", re.MULTILINE)
+FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}+|~{3,}+)[ \t]*(?P<info>[^\s`{]*)[^\n]*\n", re.MULTILINE)
 LANGUAGES = {
     "python": "Python", "py": "Python", "python3": "Python", "py3": "Python",
     "json": "JSON", "yaml": "YAML", "yml": "YAML",
