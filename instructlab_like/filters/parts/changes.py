@@ -28,7 +28,7 @@ CHARACTERS = 2 / 3  # how much less they weigh where single characters are edite
 SHORT = 36  # words below which one other word makes another question more easily
 FEW = 12  # words below which an answer stands and falls with each of them
 PHRASE = 2  # words in a row up to which an insertion or omission is taken for a mere edit
-SLOTS = 3  # words of a question in the place of others, from which on they are edits, if its answer is the same
+SLOTS = 3  # words in the place of others, from which on they are edits rather than other facts in one mould
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def about_another(one: Text, other: Text) -> bool:
     if mine and theirs:
         return True
     found = Differences(one, other)
-    question, answer, passage = found.swapped
+    question, answer, _ = found.swapped
     if min(one.length, other.length) >= SHORT and asks_otherwise(one, other):
         return True
     weight = ANOTHER * found.another + TURNED * found.turned
@@ -97,12 +97,11 @@ def about_another(one: Text, other: Text) -> bool:
         weight *= CHARACTERS if found.edits > PHRASE else 1
     else:
         weight += ANOTHER * bool(mine or theirs) + TURNED * found.phrases * found.asks_otherwise
+    if found.edits + (SWAPPED * sum(found.swapped) if found.edits else 0) < weight:
+        return True
     if question and (answer or question < SLOTS):
-        weight = max(weight, 2 if answer and min(one.length, other.length) >= SHORT else 1)
-    elif answer and min(len(one.parts[1].tokens), len(other.parts[1].tokens)) < FEW:
-        weight = max(weight, 1)
-    edits = found.edits + (SWAPPED * (question + answer + passage) if found.edits else 0)
-    return edits < weight
+        return found.edits < (2 if 0 < answer <= SLOTS and min(one.length, other.length) >= SHORT else 1)
+    return answer > 0 and found.edits < 1 and min(len(one.parts[1].tokens), len(other.parts[1].tokens)) < FEW
 
 
 def asks_otherwise(one: Text, other: Text) -> bool:

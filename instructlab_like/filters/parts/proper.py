@@ -315,12 +315,14 @@ def _forename(one: Candidate, answer: str, text: str) -> bool:
     family = fold(following[0])
     if family in ROLES or family in BODIES or re.search(rf"\b{re.escape(following[0].lower())}\b", text):
         return False
-    before = re.findall(rf"([^\W\d_]+)\.? {re.escape(following[0])}\b", text)
-    return not any(
-        word[0].isupper() and fold(word) not in TITLES and (fold(word) in DOUBLE or not ordinary(fold(word)))
-        for word in before
-        if fold(word) not in COMMON_WORDS
-    )
+    for before in re.finditer(
+        rf"(?P<opens>^|[.!?]\W*\s|\n)?\b(?P<word>[^\W\d_]+)\.? {re.escape(following[0])}\b", text
+    ):
+        word = fold(before["word"])
+        named = before["word"][0].isupper() and word not in TITLES and word not in COMMON_WORDS
+        if named and (before["opens"] is None or word in DOUBLE or not ordinary(word)):
+            return False
+    return True
 
 
 def _knows(word: str, text: Known) -> bool:
