@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from instructlab_like.confined.process import Confined, seconds_for
-from instructlab_like.confined.wire import Bounds, Flaw, Look
+from instructlab_like.confined.simulated import BOUNDS as BOUNDS
+from instructlab_like.confined.wire import Flaw, Look
 from instructlab_like.errors import TemplateError
 from instructlab_like.generation import space
-from instructlab_like.generation.space import SIMULATION, WEIGHT, Space, Values
+from instructlab_like.generation.space import SIMULATION, Space, Values
 from instructlab_like.records import (
     Item,
     Lineage,
@@ -27,21 +28,6 @@ from instructlab_like.records import (
     sample_id,
 )
 
-# Jinja's filters and methods that compute or choose; those that lay out text (center, indent, format, …) have no use.
-BOUNDS = Bounds(
-    filters=(
-        *("abs", "capitalize", "count", "default", "dictsort", "first", "float", "int", "items", "join", "last"),
-        *("length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round"),
-        *("select", "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper"),
-    ),
-    methods=(
-        *("capitalize", "count", "endswith", "find", "get", "index", "items", "keys", "lower", "split", "startswith"),
-        *("strip", "title", "upper", "values"),
-    ),
-    source=4_000,
-    weight=2_000,
-    text=WEIGHT,
-)
 DRAWS = 256  # rendered at a time
 FRUITLESS = 5_000  # draws in a row that give nothing new before the space counts as spent
 PHRASINGS = 100  # question templates of a simulation

@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from instructlab_like.confined.simulated import WEIGHT as WEIGHT
 from instructlab_like.confined.wire import FUNCTIONS
 from instructlab_like.records import ChoiceParameter, IntegerParameter, Parameter, Plain, SampleParameter, digest
 
@@ -22,7 +23,6 @@ SMALLEST_SPLIT = 25  # combinations below which nothing is held out
 ENUMERATED = 20_000  # up to so many combinations are listed and shuffled; of more, values are drawn
 PARAMETERS = 100  # of a simulation
 OUTERMOST = 20  # values of a choice that are tried first
-WEIGHT = 20_000  # characters and items of all drawn values together, as many as a rendered text may have
 SHOWN = 60  # characters of a name
 WHOLE = 2**63  # beyond which JSON's readers do not agree on a number
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

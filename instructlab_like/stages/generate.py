@@ -84,8 +84,8 @@ def generate(
                 left.unlink()
         with Preferences(run.folder) as preferences:
             made = make(run, recipe, staff, leaves, library, preferences, ledger)
-            with Judging(ledger, recipe, used=run.judged, scratch=run.folder, asking=judging) as judge:
-                finish(run, recipe, flows, leaves, library, made, judge)
+            judge = Judging(ledger, recipe, used=run.judged, scratch=run.folder, asking=judging)
+            finish(run, recipe, flows, leaves, library, made, judge)
     if made.stopped is not None:
         raise made.stopped
 
@@ -180,7 +180,8 @@ def finish(
     with Stock(run.samples, without=made.rejected) as stock:
         with working("filtering"):
             around = surroundings(find(recipe.taxonomy), leaves, recipe.seed)
-            sifting = sifted(run, stock, recipe, around, before=made.waterfall, ask=judging)
+            with judging:
+                sifting = sifted(run, stock, recipe, around, before=made.waterfall, ask=judging)
         made.stopped = made.stopped or judging.stopped
         kept, phases = sifting.kept, sifting.waterfall.phases
         counts = count(leaves, made.counts, kept)

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from instructlab_like.filters import SetFilter, Surroundings
 from instructlab_like.filters.judgement import Judgement, not_applied, rejected
-from instructlab_like.filters.parts.changes import Text, about_another, likeness
+from instructlab_like.filters.parts.changes import Text, Told, compared, likeness
 from instructlab_like.filters.parts.compared import Compared
-from instructlab_like.filters.parts.shelves import HASHES, SLOTS, Shelves, marked, signature
+from instructlab_like.filters.parts.shelves import HASHES, SLOTS, Places, Shelves, marked, signature
 from instructlab_like.filters.parts.tokens import Spoken, spoken
 from instructlab_like.filters.pool import Pool
 from instructlab_like.records import Sample
@@ -30,6 +30,8 @@ MOST = 8  # samples with which one is compared in full, the most alike first
 WORDS = 200_000  # of texts in memory
 PURPOSE = not_applied("varied on purpose: made by rules or a simulation")
 FILE = "compared"
+QUOTED = 60  # characters of a question in a reason
+NONE = float("nan")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -55,8 +57,8 @@ class NearDuplicate(SetFilter):
     with other numbers, on purpose (`model_free` compares them too).
 
     It cannot know what words mean: paraphrases pass, and a single word put in another's place passes for an edit where
-    no list of opposites knows the two and the question stays the same. Where a hundred kept samples and more share a
-    phrase, that phrase is no sign of a copy any more, so a few copies among thousands in one mould may be missed.
+    no list of opposites knows the two and the question stays the same. Where fifty kept samples and more share a band,
+    that band is no sign of a copy any more, so a few copies among thousands in one mould may be missed.
 
     Score and threshold: the share of words that agree.
     """
@@ -107,47 +109,46 @@ class NearDuplicate(SetFilter):
         shelves = Shelves(sketches[:, end:], marks, groups)
         path = pool.memory / FILE if pool.memory is not None else None
         keys = b"".join(map(pool.key, places.tolist())) if path else b""
-        memory, texts = Compared(path, self.identity(), keys), Texts(pool, places)
+        pairs = Pairs(self, shelves, Texts(pool, places), Compared(path, self.identity(), keys))
         for block in shelves.blocks():
             kept = np.ones(len(block), dtype=np.bool_)
-            for one, other, score in self.decide(block, kept, shelves, texts, memory):
-                partner = pool.sample(int(places[other])).id
-                reason = "a few words away from another sample"
-                told = rejected("near-copy", reason, score=score, threshold=self.similarity, partner=partner)
+            for one, other, score in self.decide(block, kept, shelves, pairs):
+                partner = pool.sample(int(places[other]))
+                reason = f"a few words away from another sample: {shown(partner.question)}"
+                told = rejected("near-copy", reason, score=score, threshold=self.similarity, partner=partner.id)
                 yield int(places[one]), told
             shelves.put(block, kept)
-        memory.save()
+        pairs.memory.save()
 
     def decide(
-        self, block: range, kept: npt.NDArray[np.bool_], shelves: Shelves, texts: Texts, memory: Compared
+        self, block: range, kept: npt.NDArray[np.bool_], shelves: Shelves, pairs: Pairs
     ) -> Iterator[tuple[int, int, float]]:
         """The copies of the block, each with the kept one that it is a copy of and their score; `kept` loses them."""
         later, earlier = shelves.alike(block, self.signature)
-        known, scores = memory.look_up(later, earlier)
         before, seen = -1, 0
-        pairs = (later.tolist(), earlier.tolist(), known.tolist(), scores.tolist())
-        for one, other, is_known, score in zip(*pairs, strict=True):
+        for one, other, known in zip(later.tolist(), earlier.tolist(), pairs.known(later, earlier), strict=True):
             if one != before:
                 before, seen = one, 0
             if seen == MOST or not kept[one - block.start] or not (other < block.start or kept[other - block.start]):
                 continue
             seen += 1
-            if not is_known:
-                found = self.compare(texts.get(one), texts.get(other))
-                score = float("nan") if found is None else found
-            memory.tell(one, other, score)
-            if score == score:
+            score = pairs.score(one, other, known)
+            if score > 0 or (score < 0 and not pairs.is_another(one, other, score)):
                 kept[one - block.start] = False
-                yield one, other, score
+                yield one, other, abs(score)
 
     def compare(self, one: Text, other: Text) -> float | None:
-        """The share of words that agree if one is a copy of the other, else None; what takes longest is asked last."""
+        """The share of words that agree if one is a copy of the other, else None."""
+        score = self.scored(one, other)
+        return abs(score) if score == score else None
+
+    def scored(self, one: Text, other: Text) -> float:
+        """The same: below zero if something speaks against it, and no number if it is no copy."""
         if self.within == "leaf" and one.leaf != other.leaf:
-            return None
+            return NONE
         score = likeness(one, other, self.part_similarity)
-        if score < self.similarity or about_another(*in_order(one, other)):
-            return None
-        return score
+        told = compared(*in_order(one, other)) if score >= self.similarity else Told.ANOTHER
+        return {Told.COPY: score, Told.DOUBT: -score, Told.ANOTHER: NONE}[told]
 
 
 def in_order(one: Text, other: Text) -> tuple[Text, Text]:
@@ -162,6 +163,11 @@ def read_quickly(sample: Sample) -> Spoken:
     return spoken(f"{sample.question}\n{sample.answer}")
 
 
+def shown(question: str) -> str:
+    plain = " ".join(question.split())
+    return f'"{plain}"' if len(plain) <= QUOTED else f'"{plain[:QUOTED].rstrip()}…"'
+
+
 def column(sketches: npt.NDArray[np.uint8], begin: int, end: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(sketches[:, begin:end])
 
@@ -173,6 +179,40 @@ def left_out(
     some = lengths[begin:end]
     for place in np.flatnonzero((some < fewest) | (some == VARIED)).tolist():
         yield begin + place, PURPOSE if some[place] == VARIED else few
+
+
+class Pairs:
+    """What pairs of samples are to each other, looked up or found out."""
+
+    def __init__(self, by: NearDuplicate, shelves: Shelves, texts: Texts, memory: Compared) -> None:
+        self.by, self.shelves, self.texts, self.memory = by, shelves, texts, memory
+
+    def known(self, later: Places, earlier: Places) -> list[float | None]:
+        there, scores = self.memory.look_up(later, earlier)
+        pairs = zip(there.tolist(), scores.tolist(), strict=True)
+        return [score if is_known else None for is_known, score in pairs]
+
+    def score(self, one: int, other: int, known: float | None) -> float:
+        score = self.by.scored(self.texts.get(one), self.texts.get(other)) if known is None else known
+        self.memory.tell(one, other, score)
+        return score
+
+    def looked_up(self, one: int, other: int) -> float:
+        return self.score(one, other, self.memory.score(one, other))
+
+    def is_another(self, one: int, other: int, score: float) -> bool:
+        """Whether one that seems a copy of the other, with a doubt, is none of what is nearer to it: of another copy.
+
+        So it is where the other was edited, and something stands nearer to both that speaks of something else.
+        """
+        for nearer in self.shelves.nearer(one, other)[:MOST]:
+            mine = self.looked_up(one, nearer)
+            if mine == mine:
+                return False
+            between = self.looked_up(nearer, other)
+            if abs(between) > abs(score):
+                return True
+        return False
 
 
 class Texts:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
 from rapidfuzz.distance import OSA, Indel, Levenshtein
 
-from instructlab_like.filters.parts.opposites import opposed
+from instructlab_like.filters.parts.opposites import opposed, same_word
 from instructlab_like.filters.parts.tokens import (
     CHARACTER,
     CONTENT,
@@ -79,29 +80,40 @@ def likeness(one: Text, other: Text, least: float) -> float:
     return 1 - differ / total if total else 1.0
 
 
-def about_another(one: Text, other: Text) -> bool:
+class Told(Enum):
+    """What the differences between two texts that are much alike make of them."""
+
+    COPY = "nothing speaks against a copy"
+    DOUBT = "something does, among many edits that mean nothing"
+    ANOTHER = "they speak of different things"
+
+
+def compared(one: Text, other: Text) -> Told:
     """Whether what differs between two texts that are much alike makes them speak of different things.
 
     Who means another thing puts names, numbers, opposites in the place of others and leaves the rest as it is; edits
     fall anywhere. So the more edits there are that mean nothing, the less do those tell that seem to mean something.
     """
     mine, theirs = one.subject - other.words, other.subject - one.words
-    if mine and theirs:
-        return True
+    if (mine and theirs) or (min(one.length, other.length) >= SHORT and asks_otherwise(one, other)):
+        return Told.ANOTHER
     found = Differences(one, other)
     question, answer, _ = found.swapped
-    if min(one.length, other.length) >= SHORT and asks_otherwise(one, other):
-        return True
-    weight = ANOTHER * found.another + TURNED * found.turned
-    if one.parts[0].has_unspaced:
-        weight *= CHARACTERS if found.edits > PHRASE else 1
-    else:
-        weight += ANOTHER * bool(mine or theirs) + TURNED * found.phrases * found.asks_otherwise
+    weight = ANOTHER * found.another + TURNED * (found.turned + found.phrases * found.asks_otherwise)
+    if not one.parts[0].has_unspaced:
+        weight += ANOTHER * bool(mine or theirs)
+    elif found.edits > PHRASE:
+        weight *= CHARACTERS
     if found.edits + (SWAPPED * sum(found.swapped) if found.edits else 0) < weight:
-        return True
+        return Told.ANOTHER
+    few = 0
     if question and (answer or question < SLOTS):
-        return found.edits < (2 if 0 < answer <= SLOTS and min(one.length, other.length) >= SHORT else 1)
-    return answer > 0 and found.edits < 1 and min(len(one.parts[1].tokens), len(other.parts[1].tokens)) < FEW
+        few = 2 if 0 < answer <= SLOTS and min(one.length, other.length) >= SHORT else 1
+    elif answer and min(len(one.parts[1].tokens), len(other.parts[1].tokens)) < FEW:
+        few = 1
+    if found.edits < few:
+        return Told.ANOTHER
+    return Told.DOUBT if weight else Told.COPY
 
 
 def asks_otherwise(one: Text, other: Text) -> bool:
@@ -109,9 +121,11 @@ def asks_otherwise(one: Text, other: Text) -> bool:
     if any(mine.tokens != theirs.tokens for mine, theirs in zip(one.parts[1:], other.parts[1:], strict=True)):
         return False
     mine, theirs = one.parts[0], other.parts[0]
-    gone, come = mine.words - theirs.words, theirs.words - mine.words
     if mine.has_unspaced:
-        return 0 < min(len(gone), len(come)) < 2 * SLOTS
+        return [word for word in mine.tokens if is_content(word)] != [
+            word for word in theirs.tokens if is_content(word)
+        ]
+    gone, come = mine.words - theirs.words, theirs.words - mine.words
     return 0 < min(sum(kind(word) > GRAMMAR for word in words) for words in (gone, come)) < SLOTS
 
 
@@ -145,23 +159,33 @@ class Differences:
         blocks = differing(mine.tokens, theirs.tokens)
         exchanged = exchanges(blocks, mine.tokens, theirs.tokens)
         self.turned += len(exchanged) // 2 + 2 * (mine.denials != theirs.denials)
-        blocks = [block for block in blocks if block not in exchanged]
+        blocks = [block for block in blocks if block not in exchanged and not self.again(block, mine, theirs)]
         self.edits += settle(blocks, mine.tokens, theirs.tokens)
         for block in blocks:
             if block.lost or block.gained:
                 self.tell(number, block)
 
+    def again(self, block: Block, mine: Part, theirs: Part) -> bool:
+        """Whether the same words are in the place of the same once more, as where a name is exchanged throughout."""
+        swap = (
+            tuple(mine.tokens[place] for place in block.lost),
+            tuple(theirs.tokens[place] for place in block.gained),
+        )
+        if swap in self.seen:
+            self.another += 1
+            return True
+        if mine.has_unspaced or min(max(map(kind, words), default=0) for words in swap) > GRAMMAR:
+            self.seen.add(swap)
+        return False
+
     def tell(self, number: int, block: Block) -> None:
         mine, theirs = self.one.parts[number], self.other.parts[number]
         lost, gained = [mine.tokens[place] for place in block.lost], [theirs.tokens[place] for place in block.gained]
         old, new = list(map(kind, lost)), list(map(kind, gained))
-        swap = (tuple(lost), tuple(gained))
         words = mine.has_unspaced and len(old) > 1 and len(new) > 1
         word = words and old.count(CHARACTER) > 1 and new.count(CHARACTER) > 1
-        matter = old and new and max(old) >= CONTENT and max(new) >= CONTENT
-        if swap in self.seen:
-            self.another += 1  # the same in the place of the same, or left out or put in, again
-        elif old and new and (told := self.replaced(number, block, lost, gained)):
+        matter = old and new and max(old) >= CONTENT and max(new) >= CONTENT and not inflected(lost, gained)
+        if old and new and (told := self.replaced(number, block, lost, gained)):
             self.another += told == "another"
             self.turned += told == "turned"
         elif old.count(NEGATION) != new.count(NEGATION) or word:
@@ -173,8 +197,6 @@ class Differences:
             self.edits += 1
         else:
             self.phrases += 1
-        if mine.has_unspaced or (old and new and min(max(old), max(new)) > GRAMMAR):
-            self.seen.add(swap)
 
     def replaced(self, number: int, block: Block, lost: list[str], gained: list[str]) -> str:
         """ "another" or "turned", if that is what words in the place of others are; else nothing."""
@@ -249,6 +271,11 @@ def asked(words: Iterable[str], one: Text, other: Text) -> bool:
     """Whether one of the words is what the one asks and answers about, and the other does not ask about."""
     answer, others = one.parts[1].words, other.parts[0].words
     return any(word in answer and word not in others and is_content(word) for word in words)
+
+
+def inflected(lost: Iterable[str], gained: Sequence[str]) -> bool:
+    """Whether words that carry matter are merely in another form."""
+    return all(any(same_word(word, form) for form in gained) for word in lost if is_content(word))
 
 
 def numbers(words: Iterable[str]) -> set[str]:

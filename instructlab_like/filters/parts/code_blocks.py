@@ -19,7 +19,7 @@ PROGRAM = re.compile(
     r"|</?[a-z][\w-]*[^<>]*>[ \t]*$|[$>] ?(?:cd|ls|git|pip|npm|sudo|docker|python3?|cat|echo|grep|curl|apt)\b"
     r"|(?:sudo|git|pip3?|npm|docker|kubectl|curl|apt-get) \w|\\(?:begin|end|documentclass|usepackage)\b"
     r"|[\w.\[\]'\"]+ ?[-+*/|]?= ?[\w.\[\]'\"(]+.{0,80}[);\]}]$|//\s|/\*|[{}\])]+[;,]?$)"
-    r"|[)\]\"'\d];[ \t]*$|=>\s*[{(]|\bprint\w*\(|\b\w+\([\w\s,.'\"]*\)\s*[{;]|\w+::\w+|#\{|\$\{\w+\}.*;",
+    r"|[)\]\"'\d];[ \t]*$|=>\s*[{(]|\bprint\w*\(|\b\w+\([\w\s,.'\"]*\)\s*[{;]|\b\w+::\w|#\{|\$\{\w+\}.*;",
     re.MULTILINE,
 )
 

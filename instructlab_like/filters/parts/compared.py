@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from instructlab_like.workspace import replacing
 
 KEY = 16  # bytes of a sample's key
-MAGIC = b"compared pairs 1\n"
+MAGIC = b"compared pairs 2\n"
 Places = npt.NDArray[np.int32]
 Pairs = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -20,7 +19,9 @@ NONE: Pairs = np.empty(0, dtype=np.int64)
 
 
 class Compared:
-    """The scores of pairs of places, found again by the keys of their samples. Not a number: compared, and no copy.
+    """The scores of pairs of places, found again by the keys of their samples.
+
+    Not a number: compared, and no copy; below zero: a copy, though something speaks against it.
 
     A file that is missing, damaged, or of other options counts as empty.
     """
@@ -29,7 +30,7 @@ class Compared:
         self.path, self.identity = path, bytes.fromhex(identity)
         self.keys = np.frombuffer(keys, dtype=f"S{KEY}")
         self.pairs, self.scores = NONE, np.empty(0, dtype=np.float64)  # known from before, in order
-        self.told, self.found = array("q"), array("d")  # of this run
+        self.told: dict[int, float] = {}  # of this run
         self.stored = 0
         if path is not None:
             self.load(path)
@@ -76,18 +77,26 @@ class Compared:
         at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
         return self.pairs[at] == wanted, self.scores[at]
 
-    def tell(self, later: int, earlier: int, score: float) -> None:
-        self.told.append(later << 32 | earlier)
-        self.found.append(score)
+    def score(self, one: int, other: int) -> float | None:
+        """The same of a single pair, in whatever order; None: not known."""
+        known, scores = self.look_up(
+            *(np.array([place], dtype=np.int32) for place in (max(one, other), min(one, other)))
+        )
+        return float(scores[0]) if known[0] else None
+
+    def tell(self, one: int, other: int, score: float) -> None:
+        pair = max(one, other) << 32 | min(one, other)
+        if pair not in self.told:
+            self.told[pair] = score
 
     def save(self) -> None:
         """Keep what was looked at in this run, unless it is what the file holds."""
-        told = np.array(self.told, dtype=np.int64)
+        told = np.fromiter(self.told, dtype=np.int64, count=len(self.told))
         if self.path is None or (len(told) == self.stored and np.isin(told, self.pairs, assume_unique=True).all()):
             return
         samples, entries = np.unique(np.stack((told >> 32, told & 0xFFFFFFFF), axis=1), return_inverse=True)
         counts = np.array([len(samples), len(told)], dtype="<u8")
-        scores = np.array(self.found, dtype="<f8")
+        scores = np.fromiter(self.told.values(), dtype="<f8", count=len(told))
         body = b"".join(part.tobytes() for part in (counts, self.keys[samples], entries.astype("<u4"), scores))
         with replacing(self.path, durable=False) as file:
             file.write(self.head(body))

@@ -92,6 +92,7 @@ TOLERANCE = Decimal("0.02")  # of a unit converted into another and rounded
 FEW_YEARS = 5  # of a passage, between which years are counted
 HUGE = 10**15  # from where nothing is rounded to decimals
 MOST_PLACES = 50  # where a figure's digits are looked at in a text
+MOST_BESIDE = 24  # numbers that stand together, of which two may make another
 MOST_SUMMANDS = 24  # figures of a passage that are added and subtracted in pairs
 LARGE, NEARLY = 100, Decimal("0.025")  # how far "about" reaches in large numbers
 CLOSE = Decimal("0.1")  # how far "over" and "nearly" reach
@@ -332,7 +333,7 @@ def derivable(
 
 def _follows(figure: Figure, told: Sequence[Figure], known: Support) -> bool:
     """Whether a number is reckoned from two that the answer tells beside it, or is a number of years between two."""
-    if figure.ordinal or figure.glued or not figure.readings:
+    if figure.ordinal or figure.glued or not figure.readings or len(told) > MOST_BESIDE:
         return False
     value = Decimal(figure.value)
     beside = {

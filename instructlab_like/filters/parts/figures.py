@@ -28,9 +28,9 @@ from instructlab_like.filters.parts.figure_words import (
 )
 from instructlab_like.filters.parts.ordinary import language
 
-HAN = re.compile(r"[〇零一二三四五六七八九十百千万萬億亿两兩]+")
+HAN = re.compile(r"[〇零一二三四五六七八九十百千万萬億亿两兩]{1,20}")
 HAN_CLAIM = re.compile(
-    r"(?:[〇一二三四五六七八九十百千]{2,}|[二三四五六七八九])(?=[年月日人個个名座米里岁歳次元円块台章條条层階本匹頭头艘])"
+    r"(?:[〇一二三四五六七八九十百千]{2,20}|[二三四五六七八九])(?=[年月日人個个名座米里岁歳次元円块台章條条层階本匹頭头艘])"
 )
 # A figure: grouped in thousands (1,200.5 1 200 1'200), dotted (1.200.000,5), plain with decimals (3.5 3,5), or a chain
 # of digits with dots (a version, an address). A sign counts where no word, digit or bracket stands before it.

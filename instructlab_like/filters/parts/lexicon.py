@@ -9,9 +9,8 @@ nunca jamás sin ningún ninguna nadie sí né mai senza nessun nessuno niente n
 niet geen nooit zonder не нет ни никогда без да δεν όχι inte ingen aldrig ikke aldri ej nie nigdy bez nem
 nincs değil yok 不 没 沒 无 無 非 未 别 別 否
 """
-NEGATIONS = frozenset(
-    NEGATIONS_TEXT.split()
-)  # "t" is what is left of "isn't"; yes and no are here since one in the other's place says the opposite
+# "t" is what is left of "isn't"; yes and no are here since one in the other's place says the opposite.
+NEGATIONS = frozenset(NEGATIONS_TEXT.split())
 NUMBER_WORDS_TEXT = """
 zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand

@@ -622,18 +622,15 @@ INFLECTIONS = ("", "s", "es", "ed", "d", "ing", "ly", "er", "est", "r", "st")
 
 
 @cache
-def sets() -> dict[str, frozenset[int]]:
-    """The numbers of the sets in which a word stands, inflected forms of the English ones included."""
-    found: dict[str, set[int]] = {}
-    lines = [line.split() for line in ENGLISH.strip().splitlines()]
-    for number, words in enumerate(lines):
-        for word in words:
-            for form in inflected(word):
-                found.setdefault(form, set()).add(number)
-    for number, line in enumerate(OTHERS.strip().splitlines(), start=len(lines)):
+def entries() -> dict[str, frozenset[tuple[int, str]]]:
+    """Of each word the numbers of its sets and how it stands there; of English ones the inflected forms, too."""
+    found: dict[str, set[tuple[int, str]]] = {}
+    english = ENGLISH.strip().splitlines()
+    for number, line in enumerate([*english, *OTHERS.strip().splitlines()]):
         for word in line.split():
-            found.setdefault(word, set()).add(number)
-    return {word: frozenset(numbers) for word, numbers in found.items()}
+            for form in inflected(word) if number < len(english) else (word,):
+                found.setdefault(form, set()).add((number, word))
+    return {form: frozenset(words) for form, words in found.items()}
 
 
 def inflected(word: str) -> set[str]:
@@ -650,10 +647,10 @@ def inflected(word: str) -> set[str]:
 
 @lru_cache(maxsize=1 << 14)
 def opposed(one: str, other: str) -> bool:
-    """Whether two different words exclude each other: of one set, or the same but for a prefix that turns it round."""
-    known = sets()
-    if one in known and other in known and known[one] & known[other]:
-        return not same_word(one, other)
+    """Whether two words exclude each other: two of a set, or the same but for a prefix that turns it round."""
+    mine, theirs = entries().get(one), entries().get(other)
+    if mine and theirs and any(number == its for number, _ in mine for its, _ in theirs):
+        return not mine & theirs
     return turned(one, other)
 
 

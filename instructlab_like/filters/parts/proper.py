@@ -316,9 +316,11 @@ def _forename(one: Candidate, answer: str, text: str) -> bool:
     if family in ROLES or family in BODIES or re.search(rf"\b{re.escape(following[0].lower())}\b", text):
         return False
     for before in re.finditer(
-        rf"(?P<opens>^|[.!?]\W*\s|\n)?\b(?P<word>[^\W\d_]+)\.? {re.escape(following[0])}\b", text
+        rf"(?P<opens>^|[.!?]\W*\s|\n)?\b(?P<word>[^\W\d_]+)(?P<dot>\.?) {re.escape(following[0])}\b", text
     ):
         word = fold(before["word"])
+        if before["dot"] and len(word) > 1 and word not in ABBREVIATIONS:
+            continue  # the end of a sentence
         named = before["word"][0].isupper() and word not in TITLES and word not in COMMON_WORDS
         if named and (before["opens"] is None or word in DOUBLE or not ordinary(word)):
             return False
@@ -499,7 +501,11 @@ def _title_case(answer: str, one: Candidate) -> bool:
     """Whether most words of the line have capitals, as in a title."""
     start = answer.rfind("\n", 0, one.start) + 1
     end = answer.find("\n", one.end)
-    line = answer[start : end if end >= 0 else len(answer)].rstrip()
+    return _is_title(answer[start : end if end >= 0 else len(answer)].rstrip())
+
+
+@lru_cache(maxsize=64)
+def _is_title(line: str) -> bool:
     words = [word for word in WORD.findall(line) if len(word) > 3]
     return not line.endswith(".") and len(words) > 3 and sum(word[0].isupper() for word in words) > 0.6 * len(words)
 
@@ -507,13 +513,10 @@ def _title_case(answer: str, one: Candidate) -> bool:
 def _beside(answer: str, one: Candidate, unknown: list[Candidate], *, titles: bool = False) -> bool:
     """Whether another unknown word with a capital stands next to it."""
     for other in unknown:
+        if not (0 <= one.start - other.end <= 2 or 0 <= other.start - one.end <= 2):
+            continue
         between = answer[other.end : one.start] if other.end <= one.start else answer[one.end : other.start]
-        if (
-            other is not one
-            and len(between) <= 2
-            and between.strip(" .") == ""
-            and (titles or other.folded not in TITLES)
-        ):
+        if other is not one and between.strip(" .") == "" and (titles or other.folded not in TITLES):
             return True
     return False
 

@@ -21,7 +21,6 @@ LONGEST = 60
 NEGATIONS_TEXT = """not no never none neither nor cannot nobody nothing nowhere nicht kein keine keinen keinem
 keiner nie niemals pas jamais aucun aucune nunca jamás ningún ninguna não non mai nessun nessuna niet geen nooit"""
 NEGATIONS = frozenset(NEGATIONS_TEXT.split())
-CONTRACTED = re.compile(r"n['’]t$")
 # Behind these a negation is none: "not only", "no later than", "not until".
 EXEMPT_TEXT = """only just merely solely simply necessarily until till less more later earlier fewer all every always
 entirely fully exclusively least longer sooner yet because one doubt matter wonder long nur bloß allein seulement solo
@@ -123,6 +122,8 @@ class Word:
     stem: str
     capital: bool
     number: str  # its value, where it is a number
+    contracted: bool  # with the "n't" of "isn't", or "cannot"
+    content: bool  # whether it carries meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,9 @@ def word(said: str) -> Word:
         number = str(SMALL[folded])
     elif folded in FOREIGN["de"] or folded in FOREIGN["es"]:
         number = str(FOREIGN["de"].get(folded) or FOREIGN["es"].get(folded)) if folded not in ("once", "elf") else ""
-    return Word(said, folded, number or stem(folded), said[0].isupper(), number)
+    contracted = folded == "cannot" or folded.endswith("n't")
+    content = not (contracted or folded in FUNCTION or folded in NEGATIONS)
+    return Word(said, folded, number or stem(folded), said[0].isupper(), number, contracted, content)
 
 
 def sentences(text: str) -> Iterator[Sentence]:
@@ -173,11 +176,7 @@ def sentences(text: str) -> Iterator[Sentence]:
     for said in SPLIT.split(text):
         words = tuple(word(token) for token in TOKEN.findall(said))
         if SHORTEST <= len(words) <= LONGEST:
-            content = frozenset(
-                one.stem
-                for one in words
-                if one.folded not in FUNCTION and one.folded not in NEGATIONS and not _contracted(one)
-            )
+            content = frozenset(one.stem for one in words if one.content)
             joined = " ".join(one.folded for one in words)
             yield Sentence(said.strip(), words, content, f" {joined} ", said.rstrip().endswith("?"))
 
@@ -189,14 +188,10 @@ def passage_sentences(text: str) -> tuple[tuple[Sentence, ...], str]:
     return found, "|".join(one.joined for one in found)
 
 
-def _contracted(one: Word) -> bool:
-    return bool(CONTRACTED.search(one.folded)) or one.folded == "cannot"
-
-
 def negates(words: Sequence[Word], place: int) -> bool:
     """Whether the word at this place says no, and means it."""
     one = words[place]
-    if one.folded not in NEGATIONS and not _contracted(one):
+    if one.folded not in NEGATIONS and not one.contracted:
         return False
     following = words[place + 1].folded if place + 1 < len(words) else ""
     return following not in EXEMPT
@@ -211,7 +206,7 @@ def bare(words: Sequence[Word]) -> list[Word]:
     return [
         one
         for place, one in enumerate(words)
-        if one.folded not in UNWEIGHED and not _contracted(one) and not negates(words, place)
+        if one.folded not in UNWEIGHED and not one.contracted and not negates(words, place)
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator
+from functools import cached_property
 from struct import Struct
 from zlib import crc32
 
@@ -25,6 +26,7 @@ FEWEST, SAME = 2, 0.3  # of so many of them, so large a share is the same in a c
 HASHES = Struct(f"<{MARKS}H")
 BLOCK = 1024  # samples that are looked up at a time
 FULL = 48  # kept samples on a shelf from which on it tells nothing: a frame that thousands share
+MANY = 512  # samples on a shelf, kept or not, up to which all of them are looked at where one is in doubt
 TOGETHER = 1 << 17  # pairs within a block, above which it is taken in halves
 SOME, LESS = 32, 0.6  # slots that are compared first, and how much of the share must agree in them
 CHUNK = 1 << 13  # pairs whose signatures are compared at a time
@@ -68,8 +70,7 @@ class Shelves:
             yield from self.halved(range(begin, min(begin + BLOCK, len(self.signatures))))
 
     def halved(self, block: range) -> Iterator[range]:
-        together = np.unique(self.of(block)[1], return_counts=True)[1]
-        if len(block) > 1 and int((together * (together - 1) // 2).sum()) > TOGETHER:
+        if len(block) > 1 and counted_pairs(self.of(block)[1]) > TOGETHER:
             middle = block.start + len(block) // 2
             yield from self.halved(range(block.start, middle))
             yield from self.halved(range(middle, block.stop))
@@ -113,6 +114,24 @@ class Shelves:
         found: npt.NDArray[np.bool_] = (fewest < FEWEST) | (shared >= SAME * fewest)
         return found
 
+    def nearer(self, row: int, than: int) -> list[int]:
+        """All whose signatures agree with this one's in more slots than that of `than` does, the most alike first."""
+        shelves = self.shelves[row][self.shelves[row] >= 0]
+        few = shelves[np.diff(self.begins)[shelves] <= MANY]
+        there = [self.everyone[self.begins[shelf] : self.begins[shelf + 1]] for shelf in few]
+        found = np.unique(np.concatenate([self.everyone[:0], *there]))
+        found = np.concatenate(([than], found[found != row])).astype(np.int32)
+        same = agreement(self.signatures, np.full(len(found), row, dtype=np.int32), found)
+        more = same > same[0]
+        order = np.lexsort((found[more], SLOTS - same[more]))
+        return [int(place) for place in found[more][order]]
+
+    @cached_property
+    def everyone(self) -> Places:
+        """Those on each shelf, kept or not."""
+        rows, bands = np.nonzero(self.shelves >= 0)
+        return rows[np.argsort(self.shelves[rows, bands], kind="stable")].astype(np.int32)
+
     def with_kept(self, rows: Places, shelves: Places) -> tuple[Places, Places]:
         counts = self.filled[shelves]
         counts[counts >= FULL] = 0
@@ -153,6 +172,12 @@ def in_order(keys: Words) -> npt.NDArray[np.int64]:
     """The places of the keys in their order, by halves: numbers of 16 bits are sorted in linear time."""
     first = np.argsort(keys.astype(np.uint16), kind="stable")
     return np.take(first, np.argsort(np.take((keys >> np.uint32(16)).astype(np.uint16), first), kind="stable"))
+
+
+def counted_pairs(shelves: Places) -> int:
+    """How many pairs stand on one shelf."""
+    together = np.unique(shelves, return_counts=True)[1]
+    return int((together * (together - 1) // 2).sum())
 
 
 def within(rows: Places, shelves: Places) -> tuple[Places, Places]:

@@ -31,13 +31,7 @@ MARK = re.compile(rb" (?<=[^.?!:] )\(?([A-Z0-9]\w+|\d)")
 CLOSED = frozenset(".!?:;\n-–—•*#>|…。！？")  # after one of these a capital opens a sentence
 OPENING = " \t\"'“”‘’«»„([{_"
 LONG = 5  # letters of a word that says something by itself
-GRAMMAR, NUMBER, NEGATION, CONTENT, CHARACTER = (
-    1,
-    2,
-    4,
-    8,
-    16,
-)  # the last: one that carries matter, of a word of several
+GRAMMAR, NUMBER, NEGATION, CONTENT, CHARACTER = 1, 2, 4, 8, 16  # of a word; the last: of one of several signs
 TWINS = (b"\1", b"\2", b"\3")
 NOUNS = 0.22  # share of words with a capital from which on capitals mark nouns, or titles, and no names
 

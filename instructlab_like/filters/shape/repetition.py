@@ -34,6 +34,7 @@ HAN_LOOP = re.compile(r"([^\W\d_])\1{9,}|([^\s\d]{2,40}?)\2{4,}|([^\s\d]{12,80}?
 RAW = re.compile(
     r"://|^(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[\w+/]{40,}={0,2}$|^(?=.*\d)[0-9a-fA-F]+$|^[ACGTUN]+$|[\\=<>{}|]"
 )  # addresses, encoded data, genes, markup
+LONGEST = 400  # characters of one word that are looked through
 ALIKE = 15  # identical lines in a row that not even a program has
 
 
@@ -126,7 +127,8 @@ def characters(text: str) -> str | None:
     """A character or syllable in a long run, or, in text without spaces, a passage."""
     if not text.isascii() and HAN.search(text) and (found := HAN_LOOP.search(text)) and len(found[0]) > 9:
         return found[0][:40]
-    for word in text.split():
+    for whole in text.split():
+        word = whole[:LONGEST]
         if len(word) > 11 and not RAW.search(word) and (found := CHARACTERS.search(word)):
             return found[0][:40]
     return None

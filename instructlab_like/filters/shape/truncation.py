@@ -61,6 +61,7 @@ CUT = re.compile(
     re.IGNORECASE,
 )
 # Ends that need no full stop: addresses, tags, numbers in a formula, symbols.
+LAST = 300  # characters at an end that are looked at for its form
 OPEN_END = re.compile(
     r"(?:https?:|www\.|@|#)\S*\Z|\S+\.(?:com|org|net|html?|py|js|txt|pdf)\Z|[=<>≤≥≈→×÷±^$%°€£~|]\s*\S{0,12}\Z|\betc\Z"
     r"|[^\w\s]\Z"
@@ -116,7 +117,7 @@ def broken_off(text: str, sample: Sample, fewest: int) -> Fault | None:
         return "open-fence", "a code block of the answer is never closed"
     if text.splitlines()[-1].strip(" >").startswith(("```", "~~~")):
         return None
-    if found := CUT.search(text):
+    if found := CUT.search(text[-LAST:]):
         return "cut-mark", f"the answer says that it was cut: {quoted(found)}"
     if unfinished_item(text):
         return "mid-list", f"the answer ends in the bare mark of an item, {quoted(text[-12:].split()[-1])}"
@@ -171,7 +172,7 @@ def cut_prose(text: str, sample: Sample, fewest: int) -> Fault | None:
         return None
     if SMILEY.search(text[-3:]):
         return None
-    signed = LETTER.search(text) is not None
+    signed = LETTER.search(text[-LAST:]) is not None
     if (sign := SIGNS.search(text)) and stops_at(sign[0], text, words, sample) and not signed:
         return "mid-sentence", f"the answer ends in {quoted(text[-24:].split(' ', 1)[-1])}"
     if words >= 5 and (rest := left_open(last)) and text[-1] not in CLOSERS:
@@ -239,7 +240,7 @@ def without_stop(text: str) -> Fault | None:
         last = ITEM.sub("", last, count=1)
         if not SENTENCE.search(last):
             return None
-    if OPEN_END.search(last) or last.lstrip()[:1] in "#|>" or SIGNED.match(last):
+    if OPEN_END.search(last[-LAST:]) or last.lstrip()[:1] in "#|>" or SIGNED.match(last):
         return None
     if ends := [*SENTENCE.finditer(last)]:
         return unended(last[: ends[-1].end()].split(), len(ends), last[ends[-1].end() :].split(), tongues(text))

@@ -86,6 +86,7 @@ def test_a_few_other_words_make_a_copy(sample, asked, answered):
         "b" * 32: ("near-copy", "a" * 32, 0.75)
     }
     assert 0.75 <= told["b" * 32].score < 1
+    assert told["b" * 32].reason.endswith('"Why is the old harbour of Orrin said to change the shape of…"')
 
 
 def test_names_that_change_places_make_another_sample(sample):
@@ -101,6 +102,22 @@ def test_a_name_that_is_hit_among_many_edits_is_an_edit(sample):
         "sand so settles behind it and beach grows a wider little with every storm."
     )
     assert len(rejected([sample(QUESTION, ANSWER), sample(QUESTION.replace("said", "thought"), edited)])) == 1
+
+
+def test_another_sample_is_no_copy_of_what_is_an_edited_copy_of_its_like(sample):
+    """The edited one, which comes first, is as far from both; but the original says that the third is another."""
+    edited = (
+        "The harbour of Orrin is well known for its long wall, that since 1874 has slowed current along the coast, "
+        "sand so settles behind it and beach grows a wider little with every storm."
+    )
+    ids = ("a" * 32, "b" * 32, "c" * 32)
+    for first, second, third in [ids, (ids[0], ids[2], ids[1])]:
+        samples = [
+            sample(QUESTION.replace("said", "thought"), edited, id=first),
+            sample(QUESTION, ANSWER, id=second),
+            sample(QUESTION.replace("of the", "of that"), ANSWER.replace("1874", "1931"), id=third),
+        ]
+        assert {id: one.partner for id, one in rejected(samples).items()} == {second: first}
 
 
 def test_one_answer_to_two_questions_is_no_copy(sample):
@@ -193,38 +210,59 @@ def edited(rng, words):
 def by_all_pairs(samples, **options):
     """Every sample compared with every kept one before it that shares a band, without shelves or blocks."""
     chosen = NearDuplicate(**options)
+    sketched = {one.id: (one, chosen.sketch(one)) for one in sorted(samples, key=lambda one: one.id)}
+    sketched = {id: both for id, both in sketched.items() if any(both[1][-shelves.SLOTS :])}
+    texts = {id: near_duplicate.Text.of(one) for id, (one, _) in sketched.items()}
     kept, told = [], {}
-    for one in sorted(samples, key=lambda one: one.id):
-        sketch = chosen.sketch(one)
-        mine = sketch[-shelves.SLOTS :]
-        if not any(mine):
-            continue
-        likely = []
-        for other, theirs, sketched in kept:
-            same = sum(a == b for a, b in zip(mine, theirs, strict=True))
-            meets = bool(set(shelves.bands(mine)) & set(shelves.bands(theirs))) and sketched[4:8] == sketch[4:8]
-            first = sum(a == b for a, b in zip(mine[: shelves.SOME], theirs, strict=False))
-            if (
-                meets
-                and first >= shelves.LESS * chosen.signature * shelves.SOME
-                and same >= chosen.signature * shelves.SLOTS
-                and alike_marks(sketch, sketched)
-            ):
-                likely.append((-same, other.id, other))
-        for _, id, other in sorted(likely)[: near_duplicate.MOST]:
-            score = chosen.compare(near_duplicate.Text.of(one), near_duplicate.Text.of(other))
-            if score is not None:
-                told[one.id] = (id, score)
+    for id, (_, sketch) in sketched.items():
+        likely = [
+            (-same(sketch, sketched[other][1]), other) for other in kept if alike(chosen, sketch, sketched[other][1])
+        ]
+        for _, other in sorted(likely)[: near_duplicate.MOST]:
+            score = chosen.scored(texts[id], texts[other])
+            if score > 0 or (score < 0 and not is_another(chosen, id, other, score, sketched, texts)):
+                told[id] = (other, abs(score))
                 break
         else:
-            kept.append((one, mine, sketch))
+            kept.append(id)
     return told
 
 
-def alike_marks(one, other):
+def is_another(chosen, id, other, score, sketched, texts):
+    mine = sketched[id][1]
+    nearer = sorted(
+        (-same(mine, sketch), third)
+        for third, (_, sketch) in sketched.items()
+        if third != id and meet(mine, sketch) and same(mine, sketch) > same(mine, sketched[other][1])
+    )
+    for _, third in nearer[: near_duplicate.MOST]:
+        if chosen.compare(texts[id], texts[third]) is not None:
+            return False
+        if (between := chosen.compare(texts[third], texts[other])) is not None and between > abs(score):
+            return True
+    return False
+
+
+def same(one, other, slots=shelves.SLOTS):
+    begin = len(one) - shelves.SLOTS
+    return sum(a == b for a, b in zip(one[begin : begin + slots], other[begin : begin + slots], strict=True))
+
+
+def meet(one, other):
+    leaf = slice(4, 8)
+    shared = set(shelves.bands(one[-shelves.SLOTS :])) & set(shelves.bands(other[-shelves.SLOTS :]))
+    return bool(shared) and one[leaf] == other[leaf]
+
+
+def alike(chosen, one, other):
     mine, theirs = (set(shelves.HASHES.unpack_from(sketch, 8)) - {0} for sketch in (one, other))
     fewest = min(len(mine), len(theirs))
-    return fewest < shelves.FEWEST or len(mine & theirs) >= shelves.SAME * fewest
+    return (
+        meet(one, other)
+        and same(one, other, shelves.SOME) >= shelves.LESS * chosen.signature * shelves.SOME
+        and same(one, other) >= chosen.signature * shelves.SLOTS
+        and (fewest < shelves.FEWEST or len(mine & theirs) >= shelves.SAME * fewest)
+    )
 
 
 OPTIONS = [{}, {"model_free": True}, {"similarity": 0.5, "signature": 0.1, "min_words": 1}, {"within": "leaf"}]
@@ -321,7 +359,7 @@ def test_thousands_in_one_mould_are_looked_at_few_by_few(sample, monkeypatch):
         for name in (f"{rng.choice(names)}{number}" for number in range(3000))
     ]
     compared = []
-    monkeypatch.setattr(NearDuplicate, "compare", lambda self, one, other: compared.append(1))
+    monkeypatch.setattr(NearDuplicate, "scored", lambda self, one, other: compared.append(1) or near_duplicate.NONE)
     assert rejected(samples) == {}
     assert len(compared) <= near_duplicate.MOST * len(samples)
 
@@ -337,6 +375,22 @@ def test_thousands_of_copies_of_one_text_have_one_partner(sample):
     found = rejected(samples)
     assert len(found) == 2999
     assert {one.partner for one in found.values()} == {f"{0:032x}"}
+
+
+def test_a_doubt_among_thousands_in_one_mould_is_settled(sample):
+    """Where every shelf is full of others, nothing nearer is looked for."""
+    tale = "The {} of the old quay was {} in {} by the {} company, whose clerks had {} every plank of it at least once."
+    asked = "Who mended the quay, and what had been done before?"
+    samples = [
+        sample(
+            f"{asked} {number}", tale.format(*(word * 2 for word in random.Random(number).choices("abcdefghij", k=5)))
+        )
+        for number in range(1500)
+    ]
+    samples.append(
+        sample(f"{asked} 7", tale.format("aa", "bb", "cc", "dd", "ee").replace("at least once", "once least"))
+    )
+    assert all(told.score >= 0.75 for told in rejected(samples).values())
 
 
 def test_an_empty_pool_and_an_empty_text_are_judged(sample):

@@ -21,7 +21,7 @@ the square root of 81 is 9|the sum of 3 and 4 is 7|half of 10 is 5|**12 * 12 = 1
 UNMEANT = """x + 3 = 8|2x + 3 + 4 = 9|f(2) + 3 = 9|1/2 hour = 30 minutes|10:30 + 1:15 = 11:45|5 - 3 May
 2H2 + O2 = 2H2O|A common mistake is 2 + 2 = 5.|`3 + 4 = 8`|pages 10-20 = 11 pages|9-5 = 8 hours|10 + 5 = 3 o'clock
 3 == 4 + 2|v1.2 + 3 = 8|(1,2,3) + (3,4,5) = (4,6,8)|10 mod 3 = 1|log 100 + 3 = 5|1011 + 1 = 1100|3 - 1 = 5 (mod 3)
-If 1 + 1 = 3, all follows.|about 3 * 4 = 13|6/2(1+2) = 1|5 / 0 = 0|a[3] - 1 = 5| 3 + 4 | = 8
+If 1 + 1 = 3, all follows.|about 3 * 4 = 13|6/2(1+2) = 1|5 / 0 = 0|a[3] - 1 = 5|[4] + [7] = [4, 7]| 3 + 4 | = 8
 5 feet 6 inches = 66 inches|4 = 5|€3 + $4 = 8"""
 
 
@@ -100,7 +100,10 @@ def test_a_right_result_and_a_question_that_is_no_sum_are_kept(sample, question,
     assert judge(sample, answer, question).keep
 
 
-@pytest.mark.parametrize("answer", ["9^9^9^9 = 1", "(" * 5000 + "1" + ")" * 5000 + " + 1 = 3", "1 + " * 4000 + "1 = 2"])
+@pytest.mark.parametrize(
+    "answer",
+    ["9^9^9^9 = 1", "(" * 5000 + "1" + ")" * 5000 + " + 1 = 3", "1 + " * 4000 + "1 = 2", "2" + "⁹" * 9000 + " = 1"],
+)
 def test_what_is_too_large_to_be_worked_out_is_left_alone(sample, answer):
     assert judge(sample, answer).keep
 
