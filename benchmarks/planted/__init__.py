@@ -41,6 +41,7 @@ class Planted:
     floors: Floors
     cases: Callable[[random.Random, int], Iterator[Case]]
     around: Callable[[], Surroundings]
+    most: int  # cases, where telling the true ones apart takes time that grows with the square
 
 
 def planted() -> list[Planted]:
@@ -49,5 +50,6 @@ def planted() -> list[Planted]:
     for module in iter_modules(__path__):
         loaded = import_module(f"{__name__}.{module.name}")
         if hasattr(loaded, "FLOORS"):
-            found.append(Planted(module.name, loaded.FLOORS, loaded.cases, getattr(loaded, "around", Surroundings)))
+            around, most = getattr(loaded, "around", Surroundings), getattr(loaded, "MOST", 1_000_000)
+            found.append(Planted(module.name, loaded.FLOORS, loaded.cases, around, most))
     return found

@@ -17,6 +17,7 @@ from benchmarks.planted import Case, Floors
 from instructlab_like.filters import LeafFacts, Surroundings
 from instructlab_like.records import Lineage, Pair, Sample, Seed, digest
 
+MOST = 1_200
 FLOORS = Floors(recall=1.0, precision=1.0)
 THRESHOLD, APART = 0.7, 0.69
 LEAF = "knowledge/planted/harbours"
