@@ -153,7 +153,7 @@ def test_why_tells_a_samples_whole_story(demo: tuple[Run, str, float]) -> None:
     run = demo[0]
     sample = next(sample for sample in read_records(run.samples, Sample) if sample.lineage.chunk)
     printed, _ = speak("why", sample.id, "--run", "demo", cwd=run.folder.parents[1])
-    for part in (sample.question, sample.lineage.leaf, sample.lineage.chunk, "evidence", "shape/"):
+    for part in (sample.question, sample.lineage.leaf, sample.lineage.chunk, "evidence", "sift/"):
         assert part in printed
 
 
