@@ -76,7 +76,7 @@ DEFAULT_FILTERS = tuple(
     for name in (
         *("encoding", "markup", "truncation", "length", "repetition", "language"),
         *("refusal", "identity", "leftovers", "references"),
-        *("held_out", "exact_duplicate", "near_duplicate", "source_overlap"),
+        *("held_out", "exact_duplicate", "near_duplicate"),
         *("grounded", "contradiction", "computed"),
         *("secrets", "personal", "private_names", "injection", "policy"),
     )

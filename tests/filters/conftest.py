@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
 
+from instructlab_like.confined import simulated
 from instructlab_like.records import Lineage, Sample, digest
 
 Kind = Literal["knowledge", "freeform", "grounded"]
@@ -37,3 +38,10 @@ def make(
 @pytest.fixture
 def sample() -> Make:
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """Those that render a simulation's answers again stay for as long as the process that asks them."""
+    yield
+    simulated._processes.close()
