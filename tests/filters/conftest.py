@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import Literal
 
 import pytest
@@ -45,3 +46,4 @@ def no_process_is_left() -> Iterator[None]:
     """Those that render a simulation's answers again stay for as long as the process that asks them."""
     yield
     simulated._processes.close()
+    resource_tracker._resource_tracker._stop()  # started with the first process, and there until the last one ends
