@@ -32,13 +32,46 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
+WORD = re.compile(r"\w+|[+*/×÷=<>^%]|[-−](?=\s?\d)")
+NEGATIVE = re.compile(rb"-[\s\x1c-\x1f\x85\xa0]?\d")
+# Signs that European texts have besides Latin-1, as they are read alike.
+ALIKE = dict.fromkeys("’‘“”„–—…•", ",")
+# Latin-1, but for signs of arithmetic and for what stands for several characters or for one beyond it.
+ORDINARY = bytes(code for code in range(256) if chr(code) not in "+-*/=<>^%×÷²³¹¼½¾µ")
+FOLDED = bytes(
+    ord(unicodedata.normalize("NFKC", sign.lower())) if WORD.fullmatch(sign) and sign not in "¼½¾µ" else ord(" ")
+    for sign in map(chr, range(256))
+)
+
+
 def normalise(text: str) -> str:
     """Case, width, punctuation and spacing removed: what counts as the same text everywhere in the project.
 
     Signs of arithmetic stay, for "5 + 3" and "5 - 3" are two questions; a hyphen stays only before a digit.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.findall(r"\w+|[+*/×÷=<>^%]|[-−](?=\s?\d)", folded))
+    data = latin(text)
+    signs = b"-" if data is None else data.translate(None, ORDINARY)
+    if data is None or not signs.isascii() or (b"-" in signs and NEGATIVE.search(data)):
+        return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    even = data.translate(FOLDED).replace(b"\xdf", b"ss")
+    for code in set(signs):
+        even = even.replace(bytes([code]), bytes([32, code, 32]))
+    return " ".join(even.decode("latin-1").split())
+
+
+def latin(text: str) -> bytes | None:
+    """The text in Latin-1, but for signs that are read like others in it; None when there is more."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        if text[error.start] not in ALIKE:
+            return None
+    for sign, alike in ALIKE.items():
+        text = text.replace(sign, alike)
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
 
 
 def ngrams(text: str, size: int = 8) -> frozenset[tuple[str, ...]]:
@@ -450,6 +483,8 @@ class Effect(Record):
     tuned_interval: tuple[float, float]
     delta: tuple[float, float, float]  # low, mid, high
     p: float  # of no difference
+    q: float | None = None  # p among the rows it was tested with (Benjamini-Hochberg); None: tested alone or not at all
+    clusters: int = 0  # of items that rise and fall together; n where each stands for itself
     effect: Literal["better", "worse", "tied", "underpowered"]
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
-from itertools import accumulate
 from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +34,8 @@ BATCH = 256  # samples handed to a process at a time
 MANY = 4_000  # samples from which on several processes are worth their start
 AHEAD = 4  # batches waiting for each process
 INDEX = "index.json"
+FIRST = struct.Struct("<HI")  # of a finding, behind its head: how many parts it has, and the size of the first
+SIZES = HEAD.size + COUNT.size  # where the parts' sizes begin
 parse = Sample.model_validate_json
 
 
@@ -46,7 +48,7 @@ class Findings:
         self.keys = bytearray()
         self.ends = array("Q", [0])  # of findings in the file, one after the other
         self.parents = array("I")  # of samples made anew
-        self.leaves: Counter[str] = Counter()
+        self.leaves: Counter[bytes] = Counter()
         self.looked_at = 0
         self.data: mmap.mmap | bytes = b""
 
@@ -81,7 +83,7 @@ class Findings:
 
     def made(self) -> Counter[str]:
         """How many samples were given, by leaf."""
-        return self.leaves
+        return Counter({leaf.decode(): count for leaf, count in self.leaves.items()})
 
     def put(self, entry: int, finding: Finding) -> int:
         """The entry of the sample that goes on in the place of another."""
@@ -140,18 +142,22 @@ class Entries(Sequence[Sample]):
         return self.findings.sample(entry)
 
 
-def leaf_in(packed: bytes) -> str:
-    (size,) = struct.unpack_from("<I", packed, HEAD.size + COUNT.size)
-    (count,) = COUNT.unpack_from(packed, HEAD.size)
-    begin = HEAD.size + COUNT.size + 4 * count
-    return packed[begin : begin + size].decode()
+def leaf_in(packed: bytes) -> bytes:
+    count, size = FIRST.unpack_from(packed, HEAD.size)
+    begin = SIZES + 4 * count
+    return packed[begin : begin + size]
 
 
 def sketch_in(packed: bytes, number: int) -> bytes:
     (count,) = COUNT.unpack_from(packed, HEAD.size)
-    at = HEAD.size + COUNT.size
-    ends = [*accumulate(struct.unpack_from(f"<{count}I", packed, at), initial=at + 4 * count)]
-    return packed[ends[5 + number] : ends[6 + number]]
+    sizes = sizes_of(count).unpack_from(packed, SIZES)
+    begin = SIZES + 4 * count + sum(sizes[: 5 + number])
+    return packed[begin : begin + sizes[5 + number]]
+
+
+@cache
+def sizes_of(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}I")
 
 
 def key_of(line: bytes) -> bytes:
@@ -202,25 +208,32 @@ def read(
     """Look at all lines that are not known."""
     keys = bytearray()
     old = array("q")
-    for place in range(len(samples)):
-        key = key_of(samples.raw(place))
-        keys += key
-        old.append(-1 if known is None else known.find(key))
-    new = array("I", (place for place, found in enumerate(old) if found < 0))
+    new: Sequence[int] = range(len(samples))
+    if known is not None:
+        for place in new:
+            key = key_of(samples.raw(place))
+            keys += key
+            old.append(known.find(key))
+        new = array("I", (place for place, found in enumerate(old) if found < 0))
     findings.looked_at = len(new)
-    made = looked(samples, new, inspector, choices, processes)
-    for place, found in enumerate(old):
-        packed = next(made) if found < 0 or known is None else known.packed(found)
+    made = looked(samples, new, inspector, choices, processes, keys if known is None else None)
+    for place in range(len(samples)):
+        packed = next(made) if known is None or old[place] < 0 else known.packed(old[place])
         file.write(add(findings, bytes(keys[KEY * place : KEY * (place + 1)]), packed))
 
 
 def looked(
-    samples: Stock, places: Sequence[int], inspector: Inspector, choices: Sequence[FilterChoice], processes: int
+    samples: Stock,
+    places: Sequence[int],
+    inspector: Inspector,
+    choices: Sequence[FilterChoice],
+    processes: int,
+    keys: bytearray | None,
 ) -> Iterator[bytes]:
-    """The packed findings about the samples at some places, in order."""
+    """The packed findings about the samples at some places, in order; `keys` gets the lines' keys as they are read."""
     if processes < 2 or len(places) < MANY:
         for place in places:
-            yield inspector.look(samples[place]).pack()
+            yield one_looked_at(samples, place, lines(samples, (place,), keys)[0], inspector)
         return
     task = Task(
         filters=tuple(plain_choice(choice) for choice in choices),
@@ -234,7 +247,7 @@ def looked(
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=begin, initargs=(told,)) as pool:
         try:
             for batch in batches:
-                waiting.append((batch, pool.submit(look_at, [samples.raw(place) for place in batch])))
+                waiting.append((batch, pool.submit(look_at, lines(samples, batch, keys))))
                 if len(waiting) > AHEAD * processes:
                     yield from received(samples, *waiting.popleft())
             while waiting:
@@ -242,6 +255,22 @@ def looked(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def lines(samples: Stock, places: Sequence[int], keys: bytearray | None) -> list[bytes]:
+    """The samples' lines, each read once; their keys are added to `keys`."""
+    found = [samples.raw(place) for place in places]
+    if keys is not None:
+        keys += b"".join(map(key_of, found))
+    return found
+
+
+def one_looked_at(samples: Stock, place: int, line: bytes, inspector: Inspector) -> bytes:
+    try:
+        sample = parse(line)
+    except ValidationError:
+        sample = samples[place]  # raises, and says where the line is
+    return inspector.look(sample).pack()
 
 
 def received(samples: Stock, batch: Sequence[int], future: Future[list[bytes]]) -> Iterator[bytes]:

@@ -16,12 +16,15 @@ _ABROAD = re.compile(
     rf"(?:\+|00)[1-9][0-9]{{0,14}}\)?(?:{GAP}?\([0-9]{{1,5}}\){GAP}?[0-9]{{1,14}}|{GAP}[0-9]{{1,14}}){{0,12}}"
 )
 _JOINED_PLUS = re.compile(r"[\w+]\Z")  # what a number with `+` may not follow
-_JOINED = re.compile(r"(?:[\w+.,/=-]|[0-9]:)\Z")  # and one without
+_JOINED = re.compile(r"(?:[+.,/=-]|[^\W぀-ヿ㐀-鿿가-힣]|[0-9]:)\Z")  # and one without
+_IN_ACCOUNT = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: [A-Z0-9]{4}){0,1} \Z")  # an IBAN, valid or not
 _UNASSIGNED = ("28", "83", "89")  # with which no country's calling code begins
+# Chinese, Japanese and Korean letters may stand right before a number.
+_BESIDE = r"(?<![.,/=+-])(?<![^\W぀-ヿ㐀-鿿가-힣])"
 _NORTH_AMERICAN = re.compile(
-    r"(?<![\w.,/=+-])(?:1[-. ])?(?:\([0-9]{3}\) ?|[0-9]{3}(?P<gap>[-.]))[0-9]{3}(?(gap)(?P=gap)|[-. ])[0-9]{4}" + ALONE
+    _BESIDE + r"(?:1[-. ])?(?:\([0-9]{3}\) ?|[0-9]{3}(?P<gap>[-.]))[0-9]{3}(?(gap)(?P=gap)|[-. ])[0-9]{4}" + ALONE
 )
-_BRITISH = re.compile(r"(?<![\w.,/=+-])0(?:7[0-9]{3} [0-9]{3} ?[0-9]{3}|20 [0-9]{4} [0-9]{4})" + ALONE)
+_BRITISH = re.compile(_BESIDE + r"0(?:7[0-9]{3} [0-9]{3} ?[0-9]{3}|20 [0-9]{4} [0-9]{4})" + ALONE)
 _LEADING_ZERO = re.compile(
     r"\(?0[1-9][0-9]{1,4}\)?(?: ?/ ?| - |[ -])[0-9]{3,8}(?:[ -][0-9]{2,5}){0,3}"
     r"|\(0[1-9]\) ?[0-9]{4} ?[0-9]{4}|0[1-9](?P<gap>[ .-])[0-9]{2}(?:(?P=gap)[0-9]{2}){3}"
@@ -52,6 +55,8 @@ def abroad(text: str, begin: int, end: int) -> Iterator[Found]:
     for match in _ABROAD.finditer(text, begin, end):
         plus = match[0][0] == "+"
         joined = (_JOINED_PLUS if plus else _JOINED).search(text, max(0, match.start() - 2), match.start())
+        if not plus:
+            joined = joined or _IN_ACCOUNT.search(text, max(0, match.start() - 12), match.start())
         if joined or not _ends(text, match.end()):
             continue
         written = _shortened(match[0].rstrip(")"))
@@ -116,7 +121,7 @@ def is_fiction(digits: str) -> bool:
 
 def _ends(text: str, end: int) -> bool:
     """Whether a number is over: no letter, no decimals, no percent sign follows."""
-    return not re.match(r"\w|%|[.,:][0-9]", text[end : end + 2])
+    return not re.match(r"[^\W぀-ヿ㐀-鿿가-힣]|%|[.,:][0-9]", text[end : end + 2])
 
 
 # --- by what stands around them ---------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ def _ends(text: str, end: int) -> bool:
 
 # Shapes of single countries, which fewer other numbers have than one would think.
 _NATIONAL = re.compile(
-    r"(?<![\w.,/=+-])(?:"
+    _BESIDE + r"(?:"
     r"0[1-9](?P<a>[ -])[0-9]{4}(?P=a)[0-9]{4}"  # Japan, Australia, Italy
     r"|0[1-9]-[0-9]{8}"  # the Netherlands
     r"|\([1-9]{2}\) ?9?[0-9]{4}-[0-9]{4}"  # Brazil

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +13,13 @@ import orjson
 
 from instructlab_like.console import aside, say, working
 from instructlab_like.dataset.rows import row
-from instructlab_like.errors import InputError
-from instructlab_like.filters import Surroundings, build, expand, judges
+from instructlab_like.errors import InputError, RecipeError
+from instructlab_like.filters import Surroundings, build, expand, judges, members, nearest, places
 from instructlab_like.filters.sift import Outcome, originals, passed
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.printable import escaped
 from instructlab_like.recipe import FilterChoice, GenerateRecipe
-from instructlab_like.records import PhaseCount, Record, RuleCount, Verdict, Waterfall, plain
+from instructlab_like.records import PhaseCount, Record, RuleCount, Sample, Verdict, Waterfall, plain
 from instructlab_like.report import waterfall
 from instructlab_like.stages import manifest
 from instructlab_like.stages.generate import generate
@@ -90,6 +90,10 @@ def sift(
         trial = applied(recipe.filters, what_if) if what_if else None
         for choice in expand((*recipe.filters, *(trial or ()))):
             build(choice)  # raises before anything is read
+        known_filters(recipe.pardons)
+        if run is not None and recipe.pardons:
+            with Stock(run.samples) as stock:
+                known_samples(recipe.pardons, stock, str(run.folder))
         if run is not None and out is None and trial is None:
             generate(run, recipe, agreed=True, asking=False)
             found = of_run(run)
@@ -110,6 +114,26 @@ def run_of(target: str) -> Run | None:
         return None
     fix = "name a file of conversations, or a run: ilk runs lists them"
     raise InputError("is neither a file nor a run", where=target, fix=fix)
+
+
+def known_filters(pardons: Iterable[str]) -> None:
+    """Raises RecipeError where a pardon names a filter that there is not."""
+    for pardon in pardons:
+        name = pardon.partition(":")[2]
+        if name and name not in places():
+            raise RecipeError(f"there is no filter {name!r}", where=f"--pardon {pardon}", fix=nearest(name, members()))
+
+
+def known_samples(pardons: Iterable[str], samples: Iterable[Sample], where: str) -> None:
+    """Raises InputError where a pardon is for no sample that there is."""
+    begins = {pardon.partition(":")[0] for pardon in pardons}
+    for sample in samples if begins else ():
+        begins = {begin for begin in begins if not sample.id.startswith(begin)}
+        if not begins:
+            return
+    if begins:
+        fix = "take the id from rejected.jsonl or verdicts.jsonl, or leave the pardon out"
+        raise InputError(f"no sample has an id that begins with {min(begins)}", where=where, fix=fix)
 
 
 def followed(run: Run, recipe: GenerateRecipe, told: Collection[str]) -> GenerateRecipe:
@@ -160,6 +184,7 @@ def apart(
             subject = run_subject(run, recipe, stack)
         else:
             subject = file_subject(path, recipe, folder, stack, with_leaves="taxonomy" in told)
+            known_samples(recipe.pardons, subject.stock, str(path))
         judging = judge(run, recipe, out, stack, trial=trial is not None)
         sifting = Sifting(subject, recipe, folder, kept_at, stack, judging)
         with working("filtering"):

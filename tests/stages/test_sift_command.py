@@ -123,6 +123,8 @@ def test_masked_turns_of_a_conversation_stay_where_they_were(tmp_path):
         (("rows.jsonl", "--what-if", "length.min_answer_words=many"), "min_answer_words"),
         (("rows.jsonl", "--filter", "lenght"), "did you mean 'length'?"),
         (("rows.jsonl", "--pardon", "zz"), "pardons"),
+        (("rows.jsonl", "--pardon", "0123456789ab"), "no sample has an id that begins with 0123456789ab"),
+        (("rows.jsonl", "--pardon", "0123456789ab:lenght"), "did you mean 'length'?"),
         (("empty.jsonl",), "holds no row"),
         (("none.jsonl",), "holds no conversation"),
         (("rows.jsonl", "--out", "full"), "is not empty"),

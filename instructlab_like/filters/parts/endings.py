@@ -33,6 +33,14 @@ DANGLING = {code: frozenset(words.split()) for code, words in DANGLING_TEXT.item
 # Words that end a short sentence at most: "yes, it is".
 HANGING_TEXT = "of to with by at that as has have had be been is are was were may might must should"
 HANGING = frozenset(HANGING_TEXT.split())
+# What goes on as a rule: a modal before an adverb, "worth noting that".
+GOES_ON = re.compile(
+    r"\b(?:should|must|can|could|will|would|may|might|shall|ought to|have to|need to)\s+(?:not\s+)?"
+    r"(?:always|never|also|only|just|simply|be|even|then)\Z"
+    r"|\b(?:noting|note|mentioning|remember|recall|means|imply|implies|shows?|showed|ensures?|believe"
+    r"|suggests?|important|clear|likely|possible|fact|so)\s+that\Z",
+    re.IGNORECASE,
+)
 ELIDED = re.compile(r"\b(?:[dlnjsmtc]|qu|dell|nell|all|un)['’]$", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]+")
 LETTERS = {"pl": re.compile("[ąęłńśźż]"), "sv": re.compile("å"), "ru": re.compile("[а-яё]"), "pt": re.compile("[ãõ]")}
@@ -54,6 +62,9 @@ INCHES = re.compile(r"\d\"")
 DISPLAYED = re.compile(r"(?:^|\s)\\\[\s*[\w\\{(|+-][^\[\]]*[\\=^_]", re.MULTILINE)
 FORMULA = re.compile(r"\\(?:frac|sqrt|text|mathbb|mathrm|left|sum|int|binom|hat|vec|bar)\b[^}]*\{[^}]*$|[_^]\{[^}]*$")
 
+INLINE = re.compile(r"\$[^$\n]*[\\^=_][^$\n]*\$")
+CUT_INLINE = re.compile(r"(?<=\s)\$[A-Za-z\\][^$\n]{0,60}\Z")
+
 
 def tongues(text: str) -> tuple[str, ...]:
     """The codes of the languages whose dangling words a text has most of; English where it has none."""
@@ -72,6 +83,8 @@ def dangling(text: str, words: int) -> str | None:
     last = text.split()[-1].lstrip("*_(“„\"'«¿¡")
     if ELIDED.search(last):
         return last
+    if found := GOES_ON.search(text[-60:]):
+        return found[0]
     known = tongues(text)
     if any(last in DANGLING.get(code, ()) for code in known) or (words >= 10 and "en" in known and last in HANGING):
         return last
@@ -134,4 +147,6 @@ def formula_open(text: str) -> str | None:
     inline = tail.replace("$$", "").replace("\\$", "")
     if inline.count("$") % 2 and re.search(r"\s\$[^$\d\s(][^$]*[\\^=][^$]*$", inline):
         return inline[inline.rfind("$") :]
+    if inline.count("$") > 2 and inline.count("$") % 2 and INLINE.search(inline) and (cut := CUT_INLINE.search(inline)):
+        return cut[0]
     return None

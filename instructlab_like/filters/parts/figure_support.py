@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -75,7 +75,8 @@ RATIO = re.compile(
 )
 COUNT_TEXT = r"(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2})"
 HYPOTHESIS = re.compile(
-    r"\b(?:if|suppose|supposing|assum\w+|imagine|would|let['’]s say|(?:list|name|give|provide|write|state|tell me"
+    r"\bI\b(?!\.)|\b(?:my|we|our|if|suppose|supposing|assum\w+|imagine|would|let['’]s say"
+    r"|(?:list|name|give|provide|write|state|tell me"
     rf"|mention|describe|identify|suggest)\s+(?:the\s+|at least\s+|me\s+|up to\s+)?{COUNT_TEXT}\b"
     rf"|in\s+{COUNT_TEXT}\s+(?:words|sentences|points|steps|lines|paragraphs|bullets?))\b",
     re.IGNORECASE,
@@ -240,7 +241,8 @@ def unsupported(answer: str, passage: str, question: str) -> list[Figure]:
     ]
     if missing:
         told = figures(answer)
-        missing = [figure for figure in missing if not _follows(figure, told, known)]
+        sources = (known, asked) if HYPOTHESIS.search(question) else (known,)
+        missing = [figure for figure in missing if not _follows(figure, told, sources, asked)]
     if missing and ways:
         sums = derivable(known, asked, figures(answer), ways)
         missing = [figure for figure in missing if not any(abs(value) in sums for value in figure.readings)]
@@ -331,22 +333,77 @@ def derivable(
     return frozenset(found)
 
 
-def _follows(figure: Figure, told: Sequence[Figure], known: Support) -> bool:
-    """Whether a number is reckoned from two that the answer tells beside it, or is a number of years between two."""
-    if figure.ordinal or figure.glued or not figure.readings or len(told) > MOST_BESIDE:
+def _follows(figure: Figure, told: Sequence[Figure], sources: Sequence[Support], asked: Support) -> bool:
+    """Whether a number is reckoned from two that the answer tells beside it, or from one and a share, a count of
+    months or the like; is a number of years between two; or the one behind "more than three" or this year."""
+    known = sources[0]
+    if figure.glued or not figure.readings or len(told) > MOST_BESIDE:
         return False
     value = Decimal(figure.value)
-    beside = {
-        abs(Decimal(other.value))
-        for other in told
-        if other is not figure and other.readings and not _is_date(other.value) and borne_out(other, known)
-    }
+    if figure.ordinal:
+        days = singular(figure.unit) in CALENDAR  # "from the fourth day on" for "more than three days"
+        return days and value - 1 in known.values and bool(BEYOND.search(known.text))
+    if _is_date(value) and any(one.search(known.text) and value - by in asked.values for one, by in NEXT_YEAR):
+        return True
+    sure = [other for other in told if other != figure and any(borne_out(other, source) for source in sources)]
+    beside = {abs(Decimal(other.value)) for other in sure if other.readings and not _names_year(other)}
     if len(beside) == 2 and not (value < 3 and figure.word) and value in _results(*sorted(beside)):
+        return True
+    parts = [share for other in sure if (share := _part(other)) is not None]
+    if len(beside) < 3 and any(_near(value, one * part, figure) for one in beside for part in parts):
+        return True
+    if len(beside) == 2 and any(other.unit == "%" for other in sure):
+        low, high = sorted(beside)
+        wholes = (100 * high / low, 100 * low / high, low * high / 100) if low > 0 else ()
+        if any(_near(value, whole, figure) for whole in wholes):
+            return True
+    if _by_calendar(figure, told, beside):
         return True
     if singular(figure.unit) != "year":
         return False
     years = sorted(Decimal(year) for year in known.values if _is_date(year))
     return len(years) <= FEW_YEARS and any(value == other - one for one, other in combinations(years, 2))
+
+
+BEYOND = re.compile(r"\b(?:more|longer) than\b|\bexceed")
+NEXT_YEAR = (
+    (re.compile(r"\b(?:following|next|subsequent) (?:calendar )?year\b"), 1),
+    (re.compile(r"\b(?:previous|preceding|prior) (?:calendar )?year\b"), -1),
+)
+CALENDAR = {"month": 12, "hour": 24, "minute": 60, "second": 60, "week": 52, "day": 7, "quarter": 4}
+
+
+def _names_year(figure: Figure) -> bool:
+    return _is_date(figure.value) and figure.said.isdigit() and not figure.unit.startswith("°")
+
+
+def _part(figure: Figure) -> Decimal | None:
+    """What "a third", "two thirds" or "half" is of one."""
+    if figure.unit != "share" or figure.readings:
+        return None
+    count, part = re.split(r"[-\s]", figure.said)[:2]
+    size = SHARES.get(part) or SHARES.get(part.removesuffix("s"))
+    many = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4}.get(count)
+    return Decimal(many) / size if many and size else None
+
+
+def _near(value: Decimal, exact: Decimal, figure: Figure) -> bool:
+    """Whether a number is another one, rounded to the digits that it has."""
+    unit, digits = _precision(figure.value)
+    return abs(value - exact) <= (unit / 2 if digits > 1 or figure.about else Decimal(0))
+
+
+def _by_calendar(figure: Figure, told: Sequence[Figure], beside: Collection[Decimal]) -> bool:
+    """Whether a number is so many in each of twelve months or the like, or is the twelve that is reckoned with."""
+    for other in told:
+        many = CALENDAR.get(singular(other.unit))
+        if many is None or not other.readings or other.value != many:
+            continue
+        totals = [abs(Decimal(one.value)) for one in told if one != other and one.readings]
+        made = {low * many for low in beside} | {low / many for low in beside}
+        if (figure == other and not made.isdisjoint(totals)) or (figure != other and Decimal(figure.value) in made):
+            return True
+    return False
 
 
 def _results(low: Decimal, high: Decimal) -> set[Decimal]:
@@ -477,7 +534,9 @@ def _converted(figure: Figure, known: Support) -> bool:
                     return True
             if kind[0] == "share" and _as_share(amount, known):
                 return True
-        elif figure.unit.startswith("°") and _degrees(amount, figure.unit, known):
+        elif (figure.unit == "k" and _kelvin(amount, known)) or (
+            figure.unit.startswith("°") and _degrees(amount, figure.unit, known)
+        ):
             return True
         if 0 < amount < 1 and any(m == "share" and abs(v - 100 * amount) < 1 for m, v, _ in known.measured):
             return True
@@ -509,6 +568,11 @@ def _as_fraction(amount: int, known: Support) -> bool:
 def _degrees(amount: Decimal, unit: str, known: Support) -> bool:
     told = amount * 9 / 5 + 32 if unit.endswith("c") else (amount - 32) * 5 / 9
     return any(abs(Decimal(value) - told) <= 1 for value in known.values)
+
+
+def _kelvin(amount: Decimal, known: Support) -> bool:
+    celsius = known.values if "°c" in known.text else ()
+    return any(abs(Decimal(value) + Decimal("273.15") - amount) <= 1 for value in celsius)
 
 
 def _rounds(value: Number, figure: Figure, known: Support) -> bool:

@@ -78,6 +78,7 @@ ABOUT = re.compile(
 DATE_SIGN = re.compile(r"\d[-./]\d{1,2}[-./]\d")
 DATE = re.compile(r"(?<!\d)(?:\d{4}-(\d\d)-\d\d|(\d{1,2})[./](\d{1,2})[./]\d{2,4})(?!\d)")
 CLOCK = re.compile(r"\b(\d{1,2})(?::\d\d)?\s*[ap]\.?\s?m\b", re.IGNORECASE)
+FULL_HOUR = re.compile(r"(?<![\d:])\d{1,2}:$")  # before the minutes of 9:00
 NEAR = 24  # characters before a figure that tell how it is meant
 NEXT = re.compile(r"[\s\u00a0-]*(?P<unit>%|°\s?[CF]|[^\W\d_]+)?")
 
@@ -149,6 +150,8 @@ def _written(text: str) -> Iterator[Figure]:
         before = text[max(0, start - NEAR) : start - signed]
         if end - start > MOST_DIGITS:
             yield Figure(match[0], (), start, end, glued=match[0])
+            continue
+        if match[0] == "00" and FULL_HOUR.search(before):
             continue
         if before and (before[-1].isalpha() or before[-1] == "_"):
             yield _glued(text, match)

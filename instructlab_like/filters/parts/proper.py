@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -264,7 +265,18 @@ def strangers(answer: str, passage: str, question: str) -> list[str]:
     found = _strange(answer, waiting, passage, question) if waiting else []
     if not answer.isascii():
         found += _unspaced(answer, passage, question)
+    if found and (RANGE_OF_DAYS.search(passage) or (CLOSED_DAY.search(passage) and RANGE_OF_DAYS.search(answer))):
+        found = [name for name in found if fold(name).removesuffix("s") not in DAYS]
     return list(dict.fromkeys(found))
+
+
+DAYS = frozenset(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"))
+CLOSED_DAY = re.compile(r"\bclosed\s+(?:\w+\s+){0,3}(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b", re.IGNORECASE)
+RANGE_OF_DAYS = re.compile(  # within which, and outside of which, the other days lie
+    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\s*(?:to|through|until|till|[-–—])\s*"
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:every|each)\s+day\s+(?:but|except)\b|\bweekdays\b",
+    re.IGNORECASE,
+)
 
 
 def _stands_in(text: str, word: str) -> bool:
@@ -312,11 +324,17 @@ def _forename(one: Candidate, answer: str, text: str) -> bool:
     following = WORD.match(answer, one.end + 1)
     if following is None or not following[0][0].isupper() or following[0] not in text or not one.said.isalpha():
         return False
-    family = fold(following[0])
-    if family in ROLES or family in BODIES or re.search(rf"\b{re.escape(following[0].lower())}\b", text):
+    return _stands_alone(following[0], text)
+
+
+@lru_cache(maxsize=256)
+def _stands_alone(surname: str, text: str) -> bool:
+    """Whether the text has a surname, and never with a first name."""
+    family = fold(surname)
+    if family in ROLES or family in BODIES or re.search(rf"\b{re.escape(surname.lower())}\b", text):
         return False
     for before in re.finditer(
-        rf"(?P<opens>^|[.!?]\W*\s|\n)?\b(?P<word>[^\W\d_]+)(?P<dot>\.?) {re.escape(following[0])}\b", text
+        rf"(?P<opens>^|[.!?]\W*\s|\n)?\b(?P<word>[^\W\d_]+)(?P<dot>\.?) {re.escape(surname)}\b", text
     ):
         word = fold(before["word"])
         if before["dot"] and len(word) > 1 and word not in ABBREVIATIONS:
@@ -512,13 +530,19 @@ def _is_title(line: str) -> bool:
 
 def _beside(answer: str, one: Candidate, unknown: list[Candidate], *, titles: bool = False) -> bool:
     """Whether another unknown word with a capital stands next to it."""
-    for other in unknown:
-        if not (0 <= one.start - other.end <= 2 or 0 <= other.start - one.end <= 2):
-            continue
+    for other in _neighbours(one, unknown):
         between = answer[other.end : one.start] if other.end <= one.start else answer[one.end : other.start]
         if other is not one and between.strip(" .") == "" and (titles or other.folded not in TITLES):
             return True
     return False
+
+
+def _neighbours(one: Candidate, unknown: list[Candidate]) -> Iterator[Candidate]:
+    """Those before and behind it that are at most two characters away; `unknown` is in order."""
+    at = bisect_left(unknown, one.start, key=lambda other: other.start)
+    for other in unknown[max(0, at - 1) : at + 2]:
+        if 0 <= one.start - other.end <= 2 or 0 <= other.start - one.end <= 2:
+            yield other
 
 
 def _determined(answer: str, one: Candidate) -> bool:
@@ -560,7 +584,7 @@ def _german_name(
     if last in named and answer[one.start - len(last) - 1 : one.start - 1].lower() == last:
         return True
     determined = bool(last) and bool(GERMAN_DETERMINED.fullmatch(last))
-    for other in unknown:
+    for other in _neighbours(one, unknown):
         if other is one or other.folded in TITLES or other.folded in GERMAN_MEASURES:
             continue
         if 0 < other.start - one.end <= 2 and answer[one.end : other.start].strip(" .") == "":
@@ -586,7 +610,7 @@ def _german_pair(one: Candidate, unknown: list[Candidate]) -> bool:
     """Whether a word that ends like a noun stands beside an unknown one that does not: "Henrik Zielinski"."""
     return any(
         not GERMAN_NOUN.fullmatch(other.said.lower()) and other.folded not in GERMAN_MEASURES
-        for other in unknown
+        for other in _neighbours(one, unknown)
         if other.start - one.end == 1 or one.start - other.end == 1
     )
 

@@ -246,6 +246,8 @@ def turned(claim: Sentence, other: Sentence, *, whole: bool = False) -> Turned |
     ]
     weighty = [(ours, yours) for ours, yours in changes if _weighs(ours) or _weighs(yours)]
     denied = _denials(claim.words, mine), _denials(other.words, theirs)
+    if not changes and not whole and len(theirs) == len(bare(other.words)) and _only_denied(denied, mine):
+        return Turned("denial", claim.said, other.said)
     if not changes or (not weighty and not _voices(changes)):
         return _denied(claim, other, denied, mine)
     if denied[0] != denied[1]:
@@ -264,8 +266,8 @@ def _window(keys: Sequence[str], others: Sequence[str]) -> tuple[int, int] | Non
             found = others.index(key, at)
         except ValueError:
             continue
-        if found - at > 8 and places:
-            continue
+        if places and (found - at > 8 or not OPPOSITES.get(key, frozenset()).isdisjoint(others[at:found])):
+            continue  # "open" stands further on, and "closed" in its place
         places.append(found)
         at = found + 1
     if len(places) < max(3, len(keys) - 2):
@@ -300,6 +302,19 @@ def _denials(words: Sequence[Word], span: Sequence[Word]) -> int:
     begin = next((place for place, one in enumerate(words) if one is span[0]), 0)
     end = max((place for place, one in enumerate(words) if one is span[-1]), default=len(words) - 1)
     return sum(negates(words, place) for place in range(max(0, begin - 2), min(len(words), end + 2)))
+
+
+PARTLY_TEXT = "some many most few several certain half often sometimes usually generally"
+PARTLY = frozenset(PARTLY_TEXT.split())
+
+
+def _only_denied(denied: tuple[int, int], mine: Sequence[Word]) -> bool:
+    """Whether a denial is all that sets two sentences apart: then no hedge, which stands in both, makes both true, but
+    that some are may be as true as that some are not."""
+    for before, one in zip([None, *mine], mine, strict=False):
+        if one.folded in PARTLY and not (before and before.folded == "than"):
+            return False
+    return sorted(denied) == [0, 1] and sum(one.folded not in FUNCTION for one in mine) > 1
 
 
 def _denied(claim: Sentence, other: Sentence, denied: tuple[int, int], mine: Sequence[Word]) -> Turned | None:

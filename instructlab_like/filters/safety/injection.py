@@ -81,7 +81,7 @@ class Injection(SampleFilter):
     quotes an attack in full and says nothing else may be rejected. Score: 0, no sign, to 1.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Least score that is rejected."""

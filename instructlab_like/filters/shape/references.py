@@ -26,7 +26,7 @@ class References(SampleFilter):
     tall is he?").
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def judge(self, sample: Sample) -> Judgement:
         if sample.kind == "grounded":
@@ -57,11 +57,13 @@ OPENS = "[\"“'‘«*_„『《]"
 TITLED = re.compile(  # "In Moby-Dick, why does the author": the work is named
     rf"(?:\A|[.!?]\s+)(?:In|Throughout|En|Dans|Nel|Em|Im) (?:the |la |le |el |der |die )?"
     rf"(?:{OPENS}|[A-Z][\w'’-]+(?: [a-z]+)?(?: [A-Z][\w'’-]+)*,)"
-    rf"|\b(?:in|of|from|by|de|von|di|du) {OPENS}|[《『]"
+    rf"|\b(?:in|of|from|(?<!mean )(?<!meant )by|de|von|di|du) {OPENS}|[《『]"
     rf"|\b(?:article|essay|paper|book|story|novel|poem|play|report|study|speech|text|document|work|chapter"
     rf"|picture|painting|image|song)s? "
     rf"(?:titled |called |entitled |named )?{OPENS}"
 )
+SHORT_TEXT = re.compile(r"[.:]\s*\n\s*\n\s*([^?]+)\Z|:\s*[\"“„«]([^\"”“»?]+)[\"”“»]\W*\Z")  # below an order, or quoted
+FEW_WORDS = 3  # of such a text
 OWN_WORDS = 6  # after a colon or a line break, or in quotation marks, that make a text of one's own
 SENTENCES_BEFORE = 25  # words before the sentence that points
 ON = re.compile(  # what goes on about the task, where a text should follow
@@ -117,6 +119,8 @@ def brings_text(question: str) -> bool:
     if inside >= OWN_WORDS:
         return True
     told = INLINE_OPTIONS.sub(" ", OPTION.sub("", question))
+    if (brought := SHORT_TEXT.search(told.strip())) and words(brought[1] or brought[2]) >= FEW_WORDS:
+        return True
     parts = BRINGS.split(told.strip())
     return len(parts) > 1 and (
         words(" ".join(parts[1:])) >= OWN_WORDS

@@ -50,7 +50,7 @@ class Refusal(SampleFilter):
     filter.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Score from which on an answer is a refusal."""

@@ -35,6 +35,7 @@ RAW = re.compile(
     r"://|^(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[\w+/]{40,}={0,2}$|^(?=.*\d)[0-9a-fA-F]+$|^[ACGTUN]+$|[\\=<>{}|]"
 )  # addresses, encoded data, genes, markup
 LONGEST = 400  # characters of one word that are looked through
+EXCUSES = (REPEATED, VERSE, CODE)  # subjects of a question that may bring repetition with them
 ALIKE = 15  # identical lines in a row that not even a program has
 
 
@@ -68,59 +69,82 @@ class Repetition(SampleFilter):
         return VARIED
 
     def circles(self, part: str, text: str, question: str, *, again: bool) -> Judgement | None:
-        """What a text that may repeat itself says over and over."""
+        """What a text that may repeat itself says over and over; what excuses it is looked for last, as it takes
+        longest."""
         if run := characters(outside_spans(text)):
             asked = about(REPEATED, question)
             return None if asked else rejected("repeated-characters", f"{quoted(run)} in the {part}", score=len(run))
-        if not again or about(REPEATED, question):
+        if not again:
             return None
         if alike := same_lines(text):
-            return rejected("repeated-lines", f"the line {quoted(alike)} over and over in the {part}", threshold=ALIKE)
+            found = rejected("repeated-lines", f"the line {quoted(alike)} over and over in the {part}", threshold=ALIKE)
+            return None if about(REPEATED, question) else found
         prose = "\n".join(line for line in (outside_code(text) or "").splitlines() if line.count("|") < 2)
-        if about(VERSE, question) or about(CODE, question) or reads_like_code(prose):
-            return None
         words = bare(prose)
-        if found := stuck(part, words):
-            return found
-        return self.passages(prose, words) if part == "answer" else None
+        told = stuck(part, words) or (self.passages(prose, words) if part == "answer" else None)
+        if not told or any(about(subject, question) for subject in EXCUSES) or reads_like_code(prose):
+            return None
+        return told
 
     def passages(self, prose: str, words: list[str]) -> Judgement | None:
-        """Sentences and passages that come back, and words that are always the same."""
+        """Sentences and passages that come back, and words that are always the same.
+
+        Words that come back do so in threes that come back; where these are too few, nothing longer is looked for.
+        """
+        count, again = max(1, len(words)), threes_again(words)
+        # Four words said three times are two threes more, even if the first of them had a number before it.
+        if (not prose.isascii() or 6 * again >= self.max_sentence * count) and (found := self.said(prose, count)):
+            return found
+        if 4 * again >= 3 * self.max_again * count and count > 20:  # eight words are six threes
+            share, passage = said_again(words)
+            if share > self.max_again:
+                what = f"{share:.0%} of the answer was said before, such as {quoted(passage)}"
+                return rejected("said-again", what, score=round(share, 3), threshold=self.max_again)
+        if again > 4 and 5 * again >= self.max_sentence * count:  # five words said four times, even of one word
+            share, times, phrase = frequent(words)
+            if times > 3 and share > self.max_sentence and in_one_sentence(phrase, prose):
+                what = f"{quoted(phrase)} stands {times} times in the answer"
+                return rejected("repeated-phrase", what, score=round(share, 3), threshold=self.max_sentence)
+        if count >= 60 and (varied := variety(words)) < self.min_variety:
+            what = f"only {varied:.0%} of the answer's words are different"
+            return rejected("low-variety", what, score=round(varied, 3), threshold=self.min_variety)
+        return None
+
+    def said(self, prose: str, count: int) -> Judgement | None:
+        """Sentences that come back, in a text of so many words."""
         counted = sentences(prose)
         for sentence, times in counted.most_common(1):
-            share = times * len(sentence.split()) / max(1, len(words))
+            share = times * len(sentence.split()) / count
             if times > 2 and (share > self.max_sentence or " " not in sentence):
                 what = f"{quoted(sentence)} stands {times} times in the answer"
                 return rejected("repeated-sentence", what, score=round(share, 3), threshold=self.max_sentence)
         twice = [sentence for sentence, times in counted.items() if times > 1 and sentence.count(" ") > 6]
-        share = sum(len(sentence.split()) for sentence in twice) / max(1, len(words))
+        share = sum(len(sentence.split()) for sentence in twice) / count
         if share > self.max_sentence:
             what = f"{quoted(twice[0])} stands twice in the answer"
             return rejected("repeated-sentence", what, score=round(share, 3), threshold=self.max_sentence)
-        share, passage = said_again(words)
-        if share > self.max_again and len(words) > 20:
-            what = f"{share:.0%} of the answer was said before, such as {quoted(passage)}"
-            return rejected("said-again", what, score=round(share, 3), threshold=self.max_again)
-        share, times, phrase = frequent(words)
-        if times > 3 and share > self.max_sentence and in_one_sentence(phrase, prose):
-            what = f"{quoted(phrase)} stands {times} times in the answer"
-            return rejected("repeated-phrase", what, score=round(share, 3), threshold=self.max_sentence)
-        if len(words) >= 60 and (found := variety(words)) < self.min_variety:
-            what = f"only {found:.0%} of the answer's words are different"
-            return rejected("low-variety", what, score=round(found, 3), threshold=self.min_variety)
         return None
+
+
+def threes_again(words: list[str]) -> int:
+    """How many runs of three words were there before."""
+    return max(0, len(words) - 2) - len(set(zip(words, words[1:], words[2:], strict=False)))
 
 
 def comes_again(words: list[str]) -> bool:
     """Whether anything comes twice: a word twice in a row, four words in order, few words many times."""
-    if len(words) < 5:
-        return len(words) == 1 and len(words[0]) > 30
+    count = len(words)
+    if count < 5:
+        return count == 1 and len(words[0]) > 30
+    different = len(set(words))
+    if different == count:
+        return False
     if True in map(eq, words, islice(words, 1, None)):
         return True
-    if len(set(pairwise(words))) == len(words) - 1:
-        return False
-    fours = set(zip(words, words[1:], words[2:], words[3:], strict=False))
-    return len(fours) < len(words) - 3 or (len(words) > 60 and 4 * len(set(words)) < len(words))
+    # Where four words come again, each of them was there before.
+    if count - different > 3 and len(set(zip(words, words[1:], words[2:], words[3:], strict=False))) < count - 3:
+        return True
+    return count > 60 and 4 * different < count and len(set(pairwise(words))) < count - 1
 
 
 def characters(text: str) -> str | None:

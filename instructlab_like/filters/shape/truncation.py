@@ -31,6 +31,8 @@ CLOSERS = "\"'”’»“‘)]}）】」』》*_`~ \n\t|>"
 SIGNS = re.compile(r"[,;:،、，；：(\[{（「『《„«&+=/\\–—-]\Z")
 MARKER = re.compile(r"(?:\A|\n)[ \t]*(?:[-*•+]|\**(?P<number>\d{1,3})[.)]\**|[a-z][.)])[ \t]*\Z")
 ITEM = re.compile(r"^[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]+\S")
+RULE = re.compile(r"[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|?)+[ \t]*")  # below the heading of a table
+LOOSE_END = re.compile(r"\s(?:on|in|to|of|for|with|at|from|into|by)\Z")
 ABBREVIATED = re.compile(r"(?:^|\s|\()(?:e\.g|i\.e|Mr|Mrs|Ms|Prof|z\. ?B|d\. ?h|bzw|vgl|p\. ex|por ej|vs)\.\Z")
 SENTENCE = re.compile(
     r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\b(?:Dr|Mr|Ms|St|No|Nr|vs|ca|cf|Jr|Sr))(?<!\b(?:Mrs|etc|Inc|Ltd|bzw"
@@ -52,6 +54,8 @@ RESULT = re.compile(
     re.IGNORECASE,
 )
 HAN_SENTENCE = re.compile("[。！？]")
+HAN_PAUSE = re.compile("[、，,]")
+HAN_FINAL = re.compile("[すただねよいるかなん了吧呢吗啊哦的]\\Z|\\W\\Z")  # what ends sentences without a full stop
 HAN_DANGLING = frozenset("的和与或在是为于及对把被从向但而因のはがをにでとやへも")
 HAN = re.compile("[぀-ヿ㐀-䶿一-鿿]")
 ENUMERATED = re.compile(r",\s*\S+,\s*(?:\w+ )?\S+\Z")  # and, or, but
@@ -94,7 +98,7 @@ class Truncation(SampleFilter):
     Polish and Swedish; words cut in two, by themselves, in English.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     min_words: Annotated[int, Field(ge=1)] = 12
     """Fewest words of an answer of several sentences whose last must have its full stop."""
@@ -121,6 +125,8 @@ def broken_off(text: str, sample: Sample, fewest: int) -> Fault | None:
         return "cut-mark", f"the answer says that it was cut: {quoted(found)}"
     if unfinished_item(text):
         return "mid-list", f"the answer ends in the bare mark of an item, {quoted(text[-12:].split()[-1])}"
+    if row := unfinished_row(text):
+        return "mid-table", f"the last row of a table breaks off: {quoted(row)}"
     ended = text.rstrip(CLOSERS)[-1:] in ENDS
     if (formula := formula_open(text)) and not ended:
         return "open-formula", f"a formula is never closed: {quoted(formula)}"
@@ -141,6 +147,24 @@ def unfinished_item(text: str) -> bool:
     if not (number := found["number"]):
         return bool(ITEM.search(text) or re.search(r"\n[ \t]*(?:[-*•+]|[a-z][.)])[ \t]+\S", text))
     return re.search(rf"(?:^|\n)[ \t]*\**{int(number) - 1}[.)]", text) is not None or int(number) == 1
+
+
+def unfinished_row(text: str) -> str | None:
+    """The last row of a table, where it has fewer cells than the heading."""
+    lines = text.splitlines()
+    if not lines[-1].lstrip().startswith("|"):
+        return None
+    begin = len(lines)
+    while begin and lines[begin - 1].lstrip().startswith("|"):
+        begin -= 1
+    table = lines[begin:]
+    if len(table) < 3 or not RULE.fullmatch(table[1]):
+        return None
+    return table[-1] if cells(table[-1]) < cells(table[0]) else None
+
+
+def cells(row: str) -> int:
+    return len(row.strip().removesuffix("|").replace("\\|", "").split("|")) - 1
 
 
 def open_data(text: str) -> str | None:
@@ -188,6 +212,8 @@ def cut_prose(text: str, sample: Sample, fewest: int) -> Fault | None:
         and (part := cut_word(text, f"{sample.question} {sample.context or ''}"))
     ):
         return "mid-word", f"the answer ends in a part of a word, {quoted(part)}"
+    if ITEM.match(last) and LOOSE_END.search(last) and "\n" in text and not NO_SENTENCE.search(sample.question):
+        return without_stop(text)
     if words < fewest or NO_SENTENCE.search(sample.question) or about(VERSE, sample.question):
         return None
     return without_stop(text)
@@ -226,6 +252,16 @@ def cut_han(text: str, last: str) -> Fault | None:
         return "mid-sentence", f"the answer ends in {quoted(text[-12:])}"
     if text[-1] in HAN_DANGLING and len(HAN_SENTENCE.findall(text)) > 1:
         return "mid-sentence", f"no sentence ends in {quoted(text[-1])}"
+    ends = list(HAN_SENTENCE.finditer(last))
+    rest = last[ends[-1].end() :].strip() if ends else ""
+    if (
+        len(ends) > 1
+        and len(rest) > 7
+        and HAN_PAUSE.search(rest)
+        and not HAN_FINAL.search(rest)
+        and not ITEM.match(last)
+    ):
+        return "mid-sentence", f"the last sentence has no end: {quoted(rest[-30:])}"
     return None
 
 
@@ -237,6 +273,8 @@ def without_stop(text: str) -> Fault | None:
         items = [line.rstrip(CLOSERS) for line in lines[:-1] if ITEM.match(line)]
         if len(items) > 1 and all(item[-1:] in ENDS for item in items):
             return "mid-list", f"the only item without a full stop is the last, {quoted(last[-40:])}"
+        if LOOSE_END.search(last) and not any(LOOSE_END.search(line) for line in lines[:-1]):
+            return "mid-list", f"no other item ends like the last, {quoted(last[-40:])}"
         last = ITEM.sub("", last, count=1)
         if not SENTENCE.search(last):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from instructlab_like.filters import SampleFilter
@@ -21,12 +21,33 @@ CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
 SPOKEN_SIGNS = (
     *(" plus ", " minus ", " times ", " divided by ", " multiplied by ", "% of ", "percent of ", "per cent of "),
     *("half of ", "quarter of ", "sum of ", "product of ", "square root of ", " squared ", " cubed "),
-    " to the power of ",
+    *(" to the power of ", "average of ", "mean of ", "difference between ", "difference of "),
+    *("ividing ", "ultiplying ", "dding ", "ubtracting "),
 )
-REWRITES = [
+LISTED = r"(?P<listed>\d[\d.]*(?:, \d[\d.]*){1,20},? (?:and|und|y|et) \d+(?:\.\d+)?|\d[\d.]* and \d+(?:\.\d+)?)"
+
+
+def _listed(sign: str, *, mean: bool = False) -> Callable[[re.Match[str]], str]:
+    """What a list of numbers comes to, in signs."""
+
+    def written(match: re.Match[str]) -> str:
+        numbers = re.findall(r"\d+(?:\.\d+)?", match["listed"])
+        return f"(({sign.join(numbers)}) / {len(numbers)})" if mean else f"({sign.join(numbers)})"
+
+    return written
+
+
+REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern, re.IGNORECASE), by)
     for pattern, by in (
-        (r"\bthe (?=(?:sum|product|square root|difference|quotient)\b)", ""),
+        (r"\bthe (?=(?:sum|product|square root|difference|quotient|average|mean)\b)", ""),
+        (rf"\bsum of {LISTED}(?![\d.]*\d|%)", _listed(" + ")),
+        (rf"\bproduct of {LISTED}(?![\d.]*\d|%)", _listed(" * ")),
+        (rf"\b(?:average|mean) of {LISTED}(?![\d.]*\d|%)", _listed(" + ", mean=True)),
+        (r"\bdividing (\S*\d) by (\S*\d)(?=[\s,])", r"(\1 / \2)"),
+        (r"\bmultiplying (\S*\d) (?:by|with|and) (\S*\d)(?=[\s,])", r"(\1 * \2)"),
+        (r"\badding (\S*\d) (?:to|and) (\S*\d)(?=[\s,])", r"(\1 + \2)"),
+        (r"\bsubtracting (\S*\d) from (\S*\d)(?=[\s,])", r"(\2 - \1)"),
         (r"\bsum of (\S+) and (\S+?)(?=[\s,.?!]|$)", r"(\1 + \2)"),
         (r"\bproduct of (\S+) and (\S+?)(?=[\s,.?!]|$)", r"(\1 * \2)"),
         (r"\bsquare root of (\d[\d,.]*\d|\d)", r"√\1"),
@@ -99,6 +120,9 @@ BARE = re.compile(
 RANGE_UNITS = re.compile(r"[^\W\d_]+")
 
 
+OPENS = re.compile(r"(?:^|(?<=[.!?:] ))[A-Z](?=[a-z])")  # a sentence; numbers in words are known by small letters
+
+
 class Computed(SampleFilter):
     """Works out the arithmetic that an answer states, and rejects it when something else comes out.
 
@@ -112,7 +136,7 @@ class Computed(SampleFilter):
     states. So it cannot know whether the sum was the right one to do, nor check what is told in words only.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     question: bool = True
     """Work out the question too where it is a bare sum."""
@@ -152,9 +176,9 @@ def stated_in(answer: str) -> Iterator[Equation]:
         if not spoken and "=" not in line:
             continue
         for sentence in re.split(
-            r"(?<=[^\d\s][.!?;])\s+|(?<=\d[.;])\s+(?=[A-Z])", plain(line) if not spoken else said(plain(line))
+            r"(?<=[^\d\s][.!?;])\s+|(?<=\d[.;!?])\s+(?=[A-Z])", plain(line) if not spoken else said(plain(line))
         ):
-            if UNMEANT.search(sentence) or CODELIKE.search(sentence):
+            if UNMEANT.search(sentence) or CODELIKE.search(sentence) or sentence.rstrip().endswith("?"):
                 continue
             for equation in equations(sentence):
                 count += 1
@@ -178,7 +202,7 @@ def plain(line: str) -> str:
 
 def said(line: str) -> str:
     """A line with the words of arithmetic as signs."""
-    line = SPOKEN.sub(_digits, line)
+    line = SPOKEN.sub(_digits, OPENS.sub(lambda first: first[0].lower(), line))
     for pattern, by in REWRITES:
         line = pattern.sub(by, line)
     return line

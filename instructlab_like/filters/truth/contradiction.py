@@ -68,7 +68,7 @@ class Contradiction(SampleFilter):
     may be asked to turn round.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     passage: bool = True
     """Compare with the passage of a knowledge sample."""

@@ -44,7 +44,7 @@ class Grounded(SampleFilter):
     Skills are not judged, for rewriting a text is their task; `skills` judges those with a passage too.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     numbers: bool = True
     """Every number must be in the passage."""

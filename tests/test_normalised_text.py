@@ -1,0 +1,54 @@
+"""What counts as the same text, whichever way it is found out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instructlab_like.records import normalise
+
+SIGNS = "+-−*/=<>^%×÷²³¹¼½¾µß’‘“”„–—…•\u00a0\u0085\x1c\t_ .,5a"
+
+
+def said(text: str) -> str:
+    """The definition: words, signs of arithmetic, and hyphens before a digit, of the folded text."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"\w+|[+*/×÷=<>^%]|[-−](?=\s?\d)", folded))
+
+
+@given(st.text(st.one_of(st.sampled_from(SIGNS), st.characters(max_codepoint=255), st.characters(codec="utf-8"))))
+def test_the_fast_way_says_what_the_definition_says(text):
+    assert normalise(text) == said(text)
+
+
+@given(st.text(st.one_of(st.sampled_from(SIGNS), st.characters(max_codepoint=255))))
+def test_so_it_does_in_western_european_texts(text):
+    assert normalise(text) == said(text)
+
+
+@pytest.mark.parametrize("code", range(0x250))
+def test_so_it_does_for_each_western_character(code):
+    sign = chr(code)
+    for text in (sign, f"a{sign}b", f"-{sign}5", f"5 -{sign}", f"“{sign}”"):
+        assert normalise(text) == said(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("It’s the moon – “our” moon…", "it's the moon, our moon"),
+        ("Die Straße, die Größe", "DIE STRASSE  DIE GRÖSSE"),
+        ("5 + 3", "5+3"),
+    ],
+)
+def test_typography_and_case_do_not_count(one, other):
+    assert normalise(one) == normalise(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("5 + 3", "5 - 3"), ("-5", "5"), ("5 × 3", "5 ÷ 3"), ("x²", "x")])
+def test_signs_of_arithmetic_do(one, other):
+    assert normalise(one) != normalise(other)
