@@ -7,10 +7,10 @@ from importlib import import_module
 
 NAMES = (
     *("start_up", "reading", "conformance", "large_tree", "corpus", "repositories"),
-    *("engine", "whole_stage", "lineage", "packing"),
+    *("engine", "whole_stage", "lineage", "packing", "leaf_loss", "training_memory"),
     *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
-OPTIONAL = ("peers",)  # asked for by name: makes environments of 2 GB
+OPTIONAL = ("peers", "training", "forgetting")  # asked for by name: they make environments, or take long
 
 
 def main() -> None:

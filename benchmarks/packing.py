@@ -1,4 +1,4 @@
-"""A training step on packed rows kept apart, against padded batches of eight: the same samples, the same model."""
+"""How full rows get and how fast; a training step on packed rows kept apart, against padded batches of eight."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel
 
-from benchmarks.measure import compare
+from benchmarks.measure import compare, cpu_seconds
 from instructlab_like.tuning.loss import token_losses
 from instructlab_like.tuning.models import load_base
-from instructlab_like.tuning.pack import pack
+from instructlab_like.tuning.pack import fill, pack
 from instructlab_like.tuning.separate import forward, keep_apart, lay
 from instructlab_like.tuning.tokens import Encoded
 
 SAMPLES = 64
 ROW = 1024
 BATCH = 8
+FILL = 0.997  # at least
+MANY, SECONDS = 100_000, 1.0  # samples packed, and CPU seconds that they may take
 
 
 def main() -> None:
     torch.set_num_threads(1)
+    for count, row in ((2_000, ROW), (MANY, ROW), (MANY, 8 * ROW)):
+        fullness(log_normal(count), row)
     samples = chats()
     tokens = sum(len(sample.ids) for sample in samples)
     padded_cells = sum(max(map(length, batch)) * len(batch) for batch in batches(samples))
@@ -38,6 +42,15 @@ def main() -> None:
     )
 
 
+def fullness(lengths: list[int], row: int) -> None:
+    before = cpu_seconds()
+    rows = pack(lengths, row)
+    spent, full = cpu_seconds() - before, fill(lengths, len(rows), row)
+    print(f"  {len(lengths):7,} samples into rows of {row:5,}: {len(rows):6,} rows, {full:.2%} full, {spent:.2f} CPU s")
+    assert full >= FILL, f"rows are less than {FILL:.1%} full"
+    assert len(lengths) < MANY or spent < SECONDS, f"packing takes longer than {SECONDS} s"
+
+
 def batches(samples: list[Encoded]) -> list[list[Encoded]]:
     return [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
 
@@ -46,10 +59,14 @@ def length(sample: Encoded) -> int:
     return len(sample.ids)
 
 
+def log_normal(count: int) -> list[int]:
+    """Lengths as of real chats: median 118 tokens, 20 to 800."""
+    return np.random.default_rng(0).lognormal(np.log(118), 0.85, count).clip(20, 800).astype(int).tolist()
+
+
 def chats() -> list[Encoded]:
-    """Log-normal lengths as of real chats: median 118 tokens, 20 to 800."""
     rng = np.random.default_rng(0)
-    lengths = np.clip(rng.lognormal(np.log(118), 0.85, SAMPLES), 20, 800).astype(int)
+    lengths = log_normal(SAMPLES)
     return [
         Encoded(
             sample=str(number),

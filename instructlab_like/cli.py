@@ -376,14 +376,43 @@ def train(
     run: RunName = "default",
     recipe: RecipeFile = None,
     model: Annotated[str | None, typer.Option("--model", help="folder or hub name of the base model")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option("--track", help="tensorboard, trackio, wandb or mlflow; may be given again")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be done, how long, and whether it fits")
+    ] = False,
+    show_batch: Annotated[
+        int | None, typer.Option("--show-batch", min=1, help="print this many packed rows as the model sees them")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="train from the start; checkpoints go")] = False,
     yes: Agreed = False,
 ) -> None:
-    """Fine-tune with LoRA on the run's dataset: a knowledge phase, then a skills phase."""
+    """Fine-tune with LoRA on the run's dataset: a knowledge phase, then a skills phase. Goes on where it stopped."""
     from instructlab_like.recipe import TrainRecipe, load
+    from instructlab_like.stages.train import look
     from instructlab_like.stages.train import train as stage
     from instructlab_like.workspace import run_folder
 
-    stage(run_folder(run), load(TrainRecipe, recipe or (None if model else tiny_base()), {"model": model}), agreed=yes)
+    overrides: dict[str, object] = {"model": model, "trackers": tuple(track) if track else None}
+    told = load(TrainRecipe, recipe or (None if model else tiny_base()), overrides)
+    if dry_run or show_batch:
+        look(run_folder(run), told, rows=show_batch or 0)
+    else:
+        stage(run_folder(run), told, agreed=yes, restart=restart)
+
+
+@app.command()
+def doctor(
+    recipe: RecipeFile = None,
+    model: Annotated[str | None, typer.Option("--model", help="folder or hub name; default: the recipe's")] = None,
+    form: TextOrJson = "text",
+) -> None:
+    """Say what of this machine's stack works, what is broken and how to repair it. Exit code 1 if anything is."""
+    from instructlab_like.recipe import TrainRecipe, load
+    from instructlab_like.stages.doctor import doctor as stage
+
+    stage(load(TrainRecipe, recipe or (None if model else tiny_base()), {"model": model}), form=form)
 
 
 @app.command()
@@ -394,6 +423,8 @@ def evaluate(
         list[str] | None, typer.Option("--checkpoint", help="adapter folder; may be given again")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="base model; default: the run's own")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="exit code 1 if a leaf is worse or something was lost")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="the gate, and undecided counts as lost")] = False,
 ) -> None:
     """Score base and checkpoints side by side on held-out questions, leaf by leaf, with intervals."""
     from instructlab_like.recipe import EvaluateRecipe, load
@@ -401,23 +432,87 @@ def evaluate(
     from instructlab_like.workspace import run_folder
 
     overrides: dict[str, object] = {"checkpoints": tuple(checkpoint) if checkpoint else None, "model": model}
-    stage(run_folder(run), load(EvaluateRecipe, recipe, overrides))
+    stage(run_folder(run), load(EvaluateRecipe, recipe, overrides), gate=gate, strict=strict)
 
 
 @app.command()
-def report(run: RunName = "default") -> None:
-    """Write the run's report: one self-contained HTML page."""
+def ask(
+    question: Annotated[str | None, typer.Argument(help="what is asked; `-`: standard input, as one question")] = None,
+    run: RunName = "default",
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option("--adapter", help="folder; may be given again; default: the run's own"),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="base model; default: the run's own")] = None,
+    context: Annotated[str | None, typer.Option("--context", help="a passage that the questions are about")] = None,
+    context_file: Annotated[Path | None, typer.Option("--context-file", help="the same, out of a text file")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", help="of questions: .txt, .jsonl, a leaf's qna.yaml or heldout.yaml; `-`: a line of input each"
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="of an answer; default: as the run was evaluated, or 48")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="ask this OpenAI-compatible endpoint, up to /v1, too")
+    ] = None,
+    url_model: Annotated[str | None, typer.Option("--url-model", help="the model's name at the endpoint")] = None,
+    key_env: KeyEnv = None,
+    form: Annotated[
+        Literal["text", "markdown", "json"], typer.Option("--format", help="markdown: for a pull request")
+    ] = "text",
+) -> None:
+    """Ask base and adapters the same question; their answers stand side by side. Greedy, as evaluate asks."""
+    from instructlab_like.stages.ask import Wish
+    from instructlab_like.stages.ask import ask as stage
+    from instructlab_like.workspace import run_folder
+
+    wish = Wish(
+        question=question,
+        file=file,
+        context=context,
+        context_file=context_file,
+        adapters=tuple(adapter or ()),
+        model=model,
+        max_tokens=max_tokens,
+        url=url,
+        url_model=url_model,
+        key_env=key_env,
+    )
+    stage(run_folder(run), wish, form=form)
+
+
+@app.command()
+def report(
+    run: RunName = "default",
+    form: Annotated[
+        Literal["html", "markdown", "json"], typer.Option("--format", help="a page, a comment, or for programs")
+    ] = "html",
+) -> None:
+    """Write the run's report: one self-contained HTML page, or its figures as Markdown or JSON."""
     from instructlab_like.stages.report import report as stage
     from instructlab_like.workspace import run_folder
 
-    stage(run_folder(run))
+    stage(run_folder(run), form)
 
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="a new folder, or that of an earlier export")],
-    target: Annotated[str, typer.Option("--for", help="whose files: instructlab, or hf for Parquet with a card")],
+    folder: Annotated[Path, typer.Argument(help="a new folder, or for a dataset that of an earlier export")],
+    target: Annotated[
+        str | None,
+        typer.Option("--for", help="the dataset, in whose files: instructlab, or hf for Parquet with a card"),
+    ] = None,
     run: RunName = "default",
+    merged: Annotated[bool, typer.Option("--merged", help="the model: adapter and base as one, checked first")] = False,
+    adapter: Annotated[str | None, typer.Option("--adapter", help="merged: folder; default: the run's own")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="merged: the adapter's base, if it has moved")] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option("--dtype", help="merged: of the weights; default: the base's"),
+    ] = None,
     taxonomy: Annotated[str | None, typer.Option("--taxonomy", help="the run's tree, if it has moved")] = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="instructlab: in every name; default: gen")] = None,
     system: Annotated[str | None, typer.Option("--system", help="instructlab: system prompt of all rows")] = None,
@@ -426,13 +521,18 @@ def export(
         typer.Option("--absolute-paths", help="instructlab: multiple-choice tasks that load from any folder"),
     ] = None,
 ) -> None:
-    """Write a finished run's dataset in the files of another program."""
-    from instructlab_like.stages.export import export as stage
+    """Write a finished run for other programs: its dataset (--for), or its adapter merged into the base (--merged)."""
+    from instructlab_like.stages.export import export as dataset
+    from instructlab_like.stages.export_model import export_merged, one_target
     from instructlab_like.workspace import run_folder
 
-    told = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths}
-    options = {name: value for name, value in told.items() if value is not None}
-    stage(run_folder(run), target, folder, options, taxonomy=taxonomy)
+    of_data = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths}
+    one_target(target, merged, {"taxonomy": taxonomy, **of_data}, {"adapter": adapter, "model": model, "dtype": dtype})
+    if target is None:
+        export_merged(run_folder(run), folder, adapter=adapter, model=model, dtype=dtype)
+        return
+    options = {name: value for name, value in of_data.items() if value is not None}
+    dataset(run_folder(run), target, folder, options, taxonomy=taxonomy)
 
 
 @app.command()
@@ -545,6 +645,8 @@ def crash(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 def main() -> None:
     """Run a command; a user's mistake ends in one message and its exit code, never in a traceback."""
+    # Threads of torch that wait for each other spin by default: on a machine that does anything else, that costs tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character shows its number
             stream.reconfigure(errors="backslashreplace")

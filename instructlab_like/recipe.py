@@ -148,11 +148,15 @@ class LoraRecipe(Recipe):
     """Before the update."""
     targets: str | tuple[str, ...] = "all-linear"
     """Modules that get an adapter: `all-linear`, or names."""
+    rslora: bool = False
+    """Scale the update by alpha / √rank instead, which keeps high ranks stable (rsLoRA, arXiv:2312.03732)."""
+    dora: bool = False
+    """Train the size of each weight column apart from its direction (DoRA, arXiv:2402.09353)."""
 
 
 class PhaseRecipe(Recipe):
-    name: Literal["knowledge", "skills"]
-    """Which of the dataset's phases."""
+    name: Literal["knowledge", "skills", "stacked"]
+    """Which of the dataset's phases; `stacked` is both at once, each sample one time."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Times that the phase's rows are seen."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
@@ -178,6 +182,20 @@ class TrainRecipe(Recipe):
     """Of AdamW."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of a step's gradient."""
+    save_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between checkpoints, from which training resumes; None: four a phase."""
+    choose: Literal["best", "last"] = "best"
+    """Which checkpoint of a phase goes on: the one with the lowest held-out loss over leaves, or the last."""
+    protect: tuple[str, ...] = ()
+    """Leaves or branches whose held-out loss may not rise; a checkpoint that breaks this is not chosen."""
+    protect_margin: Annotated[float, Field(ge=0)] = 0.05
+    """Nats a token by which the held-out loss of what is protected may rise all the same."""
+    base_tasks: str = ""
+    """Items of the base's own tasks, protected always, e.g. training/base/anchors.jsonl; empty: none."""
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
+    """Where accelerate logs losses besides the run's own files; each needs its package."""
+    project: str = "ilk"
+    """The name that trackers file runs under."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Auto: bfloat16 on a GPU, float32 on a CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -203,6 +221,10 @@ class EvaluateRecipe(Recipe):
     """Questions answered together."""
     enough: Annotated[int, Field(ge=1)] = 20
     """Fewer items than this on a leaf: underpowered."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How much of a score may be lost on what is protected and on the base's own tasks."""
+    protect: tuple[str, ...] = ()
+    """Leaves or branches that may not lose more than the margin, besides those that training protected."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Torch threads on a CPU; None: its cores."""
     seed: int = 0

@@ -5,8 +5,10 @@ Run by `ilk train`, which launches it through accelerate:
     accelerate launch --quiet --config_file training/accelerate/cpu.yaml training/lora.py --run-folder runs/demo \\
         --dataset runs/demo/4-dataset --recipe runs/demo/5-training/recipe.json --out runs/demo/5-training
 
-Reads data/{knowledge,skills}-train.jsonl of the dataset. Writes plan.jsonl, skipped.jsonl, losses.jsonl,
-checkpoints/<phase> and adapter; failure.json when it ends on an error, since launchers hide exit codes.
+Reads data/{knowledge,skills}-train.jsonl and data/test.jsonl of the dataset. Writes plan.jsonl, skipped.jsonl,
+losses.jsonl, heldout.jsonl, choice.jsonl, checkpoints/<phase> and adapter; while a phase is under way also
+checkpoints/<phase>-<step>, from which the same command goes on; failure.json when it ends on an error, since launchers
+hide exit codes.
 """
 
 from __future__ import annotations
@@ -14,327 +16,380 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shutil
 import signal
 import sys
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 from accelerate.accelerator import Accelerator
-from accelerate.utils import parse_flag_from_env, set_seed
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from accelerate.utils import set_seed
+from peft import set_peft_model_state_dict
+from transformers import PreTrainedTokenizerBase
 
 from instructlab_like import console
-from instructlab_like.errors import IlkError, InputError, ModelError, RecipeError, StoppedError
+from instructlab_like.errors import IlkError, InputError, ModelError, StoppedError
 from instructlab_like.recipe import TrainRecipe, load
-from instructlab_like.records import Row, digest, plain
-from instructlab_like.tuning import checkpoint
-from instructlab_like.tuning.loss import LeafLoss, LossBook, token_losses
+from instructlab_like.tuning import checkpoint, state
+from instructlab_like.tuning.card import brief
+from instructlab_like.tuning.choice import Choice, choose
+from instructlab_like.tuning.estimate import duration
+from instructlab_like.tuning.guard import Guard
+from instructlab_like.tuning.heldout import HeldOut
+from instructlab_like.tuning.loss import AddUp, FloatArray, LossBook, alone, token_losses
+from instructlab_like.tuning.measures import BASELINE, HeldOutLoss, LeafLoss, teachers
 from instructlab_like.tuning.models import base_id, load_base
-from instructlab_like.tuning.phases import (
-    Phase,
-    Skipped,
-    derive_batch_tokens,
-    derive_row_tokens,
-    rate,
-    read_rows,
-    rows_per_step,
-    usable,
-)
-from instructlab_like.tuning.separate import Separation, forward, keep_apart, lay
+from instructlab_like.tuning.phases import Phase, Rows, phase_names, rate, read_rows
+from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every
+from instructlab_like.tuning.progress import Extent, Progress
+from instructlab_like.tuning.separate import forward, keep_apart, lay
+from instructlab_like.tuning.show import shown
 from instructlab_like.tuning.tokens import Chat, Encoded
-from instructlab_like.workspace import FORMAT, cores, dump, read_records, write_records, write_whole
+from instructlab_like.tuning.trackers import Trackers, by_leaf, need_trackers, of_step, open_trackers, viewed
+from instructlab_like.tuning.trainee import Trainee, adapt, config, start, working_type
+from instructlab_like.workspace import FORMAT, dump, write_records, write_whole
 
 Say: TypeAlias = Callable[[str], None]
-FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-LINE_EVERY = 5.0  # seconds between lines of progress
 RECORDS_A_PHASE = 50  # entries of losses.jsonl for each leaf
+SOON = 2.0  # seconds in which a second signal is the launcher's echo of the first
+VETOED = "-vetoed"  # ends the name of a checkpoint that was kept to be looked at
+WORST = 3  # samples named when a step goes wrong
+TIMED = 1  # rows after the first that a dry run times, in each phase
+
+
+class Ended(BaseException):
+    """A signal has ended the training; what is kept has been said."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @dataclass(frozen=True)
-class Trainee:
-    """The model under training: `adapted` is the PEFT model itself, `prepared` what accelerate made of it."""
+class Job:
+    """A training and all it works with."""
 
-    name: str
-    adapted: PeftModel
-    prepared: torch.nn.Module
-    tokenizer: PreTrainedTokenizerBase
-    accelerator: Accelerator
+    recipe: TrainRecipe
+    trainee: Trainee
+    out: Path
+    held_out: HeldOut
+    book: LossBook
+    progress: Progress
+    trackers: Trackers
+    signals: Signals
+    say: Say
 
     @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        return [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+    def checkpoints(self) -> Path:
+        return self.out / "checkpoints"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one process that writes and speaks."""
+        return bool(self.trainee.accelerator.is_main_process)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Train a LoRA adapter; normally launched by `ilk train`.")
-    parser.add_argument("--run-folder", type=Path, required=True, help="the run's folder; the model card names it")
-    parser.add_argument("--dataset", type=Path, required=True, help="folder with data/<phase>-train.jsonl")
-    parser.add_argument("--recipe", type=Path, required=True, help="a recipe file with a train section")
-    parser.add_argument("--out", type=Path, required=True, help="where plan, losses, checkpoints and adapter go")
-    args = parser.parse_args()
-    signal.signal(signal.SIGTERM, terminate)
+    args = arguments()
     (args.out / "failure.json").unlink(missing_ok=True)
     try:
-        train(load(TrainRecipe, args.recipe, {}), args.run_folder.resolve().name, args.dataset, args.out)
+        with Signals() as signals:
+            train(load(TrainRecipe, args.recipe, {}), args, signals)
     except IlkError as error:
         write_whole(args.out / "failure.json", dump({"format": FORMAT, "code": error.code, "message": str(error)}))
         if int(os.environ.get("RANK", "0")) == 0:
             console.warn(str(error))
         return error.code
-    except KeyboardInterrupt:
-        console.warn("interrupted; phases that were finished are kept, the same command goes on from there")
-        return 130
+    except Ended as ended:
+        return 128 + ended.number
     return 0
 
 
-def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    console.warn("terminated; phases that were finished are kept, the same command goes on from there")
-    sys.exit(128 + number)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a LoRA adapter; normally launched by `ilk train`.")
+    parser.add_argument("--run-folder", type=Path, required=True, help="the run's folder; the model card names it")
+    parser.add_argument("--dataset", type=Path, required=True, help="folder with data/<phase>-train.jsonl")
+    parser.add_argument("--recipe", type=Path, required=True, help="a recipe file with a train section")
+    parser.add_argument("--out", type=Path, required=True, help="where plan, losses, checkpoints and adapter go")
+    parser.add_argument("--restart", action="store_true", help="throw every checkpoint away first")
+    parser.add_argument("--yes", action="store_true", help="throw checkpoints of other data or another recipe away")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    parser.add_argument("--show-batch", type=int, default=0, help="print as many rows as the model sees them, and end")
+    return parser.parse_args()
 
 
 # --- the whole of it --------------------------------------------------------------------------------------------
 
 
-def train(recipe: TrainRecipe, run_name: str, dataset: Path, out: Path) -> None:
+def train(recipe: TrainRecipe, args: argparse.Namespace, signals: Signals) -> None:
     quiet_libraries()
-    accelerator = start(recipe)
+    need_trackers(recipe.trackers, recipe.project)
+    accelerator = start(recipe, args.out)
     say = console.say if accelerator.is_main_process else silent
-    names = [phase.name for phase in recipe.phases]
-    if len(set(names)) < len(names):
-        raise RecipeError(f"a phase is named twice: {', '.join(names)}", where="phases", fix="name each phase once")
-    rows: dict[str, list[Row]] = {name: read_rows(dataset, name) for name in names}
-    if not any(rows.values()):
-        raise InputError("the dataset has no training rows", where=str(dataset), fix="look at what ilk generate kept")
-
+    on_gpu = accelerator.device.type != "cpu"
+    rows = read(recipe, args.dataset)
+    expect_room(recipe, accelerator)
     with busy("loading the base model", accelerator):
         model, tokenizer = load_base(recipe.model, working_type(accelerator))
-        base = base_id(recipe.model, model)
+        identity = [base_id(recipe.model, model), str(working_type(accelerator))]
     chat = Chat(tokenizer, recipe.model)
-    separation = keep_apart(model, accelerator.device)
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     with busy("encoding the dataset", accelerator):
-        encoded: dict[str, list[Encoded]] = {name: chat.encode(found) for name, found in rows.items()}
-    phases, skipped = plan(recipe, encoded, model, separation, accelerator)
+        encoded = {name: chat.encode(found) for name, found in rows.items()}
+        longest = max(len(sample.ids) for samples in encoded.values() for sample in samples)
+        separation = keep_apart(model, accelerator.device, lora=config(recipe.lora), longest=longest)
+        held_out = HeldOut.of(args.dataset, recipe, chat, packs=separation.packs, on_gpu=on_gpu, limit=limit)
+    planned = plan(
+        recipe,
+        rows,
+        encoded,
+        model,
+        separation,
+        identity=[*identity, held_out.digest],
+        processes=accelerator.num_processes,
+        on_gpu=on_gpu,
+    )
     trainee = adapt(model, tokenizer, recipe, accelerator)
-    for line in describe(recipe, trainee, chat, separation, phases, skipped):
+    for line in describe(recipe, trainee, chat, separation, planned):
         say(line)
-    if accelerator.is_main_process:
-        write_records(out / "plan.jsonl", [phase.facts() for phase in phases])
-        write_records(out / "skipped.jsonl", skipped)
-
-    book = LossBook([sample.leaf for phase in phases for sample in phase.samples])
-    losses: list[LeafLoss] = []
-    inputs = digest([FORMAT, base, str(working_type(accelerator)), recipe.lora.model_dump(mode="json")])
-    for done, phase in enumerate(phases, start=1):
-        name = phase.recipe.name
-        inputs = digest([inputs, settings(recipe, phase), [seen(row) for row in rows[name]]])
-        folder = out / "checkpoints" / name
-        if whole(folder, inputs, say):
-            say(f"{name}: trained before from the same inputs, taken as it is")
-            checkpoint.restore(folder, trainee.adapted)
-            losses += earlier_losses(out / "losses.jsonl", name)
-            continue
-        losses += run(phase, recipe, trainee, book, say)
-        if accelerator.is_main_process:
-            write_records(out / "losses.jsonl", losses)
-            save(folder, trainee, recipe, run_name, phases[:done], inputs)
-        accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not whole(out / "adapter", inputs, say):
-        save(out / "adapter", trainee, recipe, run_name, phases, inputs)
-    accelerator.wait_for_everyone()
-    say(f"adapter: {out / 'adapter'}")
+    for line in memory_lines(recipe, planned, separation, accelerator):
+        say(line)
+    if args.show_batch or args.dry_run:
+        for line in first_rows(planned, tokenizer, args.show_batch) if args.show_batch else outlook(trainee, planned):
+            say(line)
+        return
+    samples = [sample for phase in planned.phases for sample in phase.samples]
+    job = Job(
+        recipe=recipe,
+        trainee=trainee,
+        out=args.out,
+        held_out=held_out,
+        book=LossBook(samples, teachers(row for found in rows.values() for row in found)),
+        progress=progress_of(planned, accelerator),
+        trackers=trackers_of(recipe, planned, args, accelerator, say),
+        signals=signals,
+        say=say,
+    )
+    with job.trackers:
+        work(job, planned, args)
     accelerator.end_training()
 
 
-# --- before the first step --------------------------------------------------------------------------------------
+def read(recipe: TrainRecipe, dataset: Path) -> dict[str, Rows]:
+    """The training rows of each phase of the recipe."""
+    rows: dict[str, Rows] = {name: read_rows(dataset, name) for name in phase_names(recipe.phases)}
+    if not any(rows.values()):
+        skipped = [one for found in rows.values() for one in found.skipped]
+        why = f": all {len(skipped)} were skipped, the first: {skipped[0].reason}" if skipped else ""
+        fix = "look at what ilk generate kept"
+        raise InputError(f"the dataset has no training rows{why}", where=str(dataset), fix=fix)
+    return rows
 
 
-def start(recipe: TrainRecipe) -> Accelerator:
-    """Take the device that the launcher chose; on a CPU, its threads."""
-    gpu = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
-    native = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and native)
-    accelerator = Accelerator(mixed_precision="bf16" if half else "no")
-    if accelerator.device.type == "cpu":
-        sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(recipe.threads or max(1, cores() // sharing))
-    return accelerator
-
-
-def working_type(accelerator: Accelerator) -> torch.dtype:
-    """Of the frozen base; the adapter itself is always kept in float32."""
-    return torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
-
-
-def plan(
-    recipe: TrainRecipe,
-    encoded: Mapping[str, Sequence[Encoded]],
-    model: PreTrainedModel,
-    separation: Separation,
-    accelerator: Accelerator,
-) -> tuple[list[Phase], list[Skipped]]:
-    """The phases that have something to train, and the samples that cannot be trained."""
-    longest = max(len(sample.ids) for samples in encoded.values() for sample in samples)
-    usual = derive_row_tokens(longest, on_gpu=accelerator.device.type != "cpu")
-    told = recipe.row_tokens or usual
-    row_tokens = min(told, getattr(model.config.get_text_config(), "max_position_embeddings", None) or told)
-    phases: list[Phase] = []
-    skipped: list[Skipped] = []
-    for number, phase in enumerate(recipe.phases):
-        kept, left_out = usable(encoded[phase.name], phase=phase.name, row_tokens=row_tokens)
-        skipped += left_out
-        if not kept:
+def work(job: Job, planned: Plan, args: argparse.Namespace) -> None:
+    """Every phase that is not finished yet, then the adapter."""
+    accelerator, out = job.trainee.accelerator, job.out
+    if job.leads:
+        make_way(job, planned, restart=args.restart, agreed=args.yes)
+        write_records(out / "plan.jsonl", [phase.facts() for phase in planned.phases])
+        write_records(out / "skipped.jsonl", [*planned.skipped, *job.held_out.skipped])
+    accelerator.wait_for_everyone()
+    done: list[state.History] = []
+    for number, (phase, inputs) in enumerate(zip(planned.phases, planned.inputs, strict=True)):
+        name, folder = phase.recipe.name, job.checkpoints / phase.recipe.name
+        if whole(folder, inputs, job.say):
+            job.say(f"{name}: trained before from the same inputs, taken as it is")
+            checkpoint.restore(folder, job.trainee.adapted)
+            done.append(state.read_history(folder))
+            job.progress.skipped(name)
             continue
-        tokens = sum(len(sample.ids) for sample in kept)
-        whole_phase = Phase(number, phase, tuple(kept), row_tokens, 1, separation.packs, recipe.seed)
-        step = rows_per_step(
-            recipe.batch_tokens or derive_batch_tokens(tokens, row_tokens),
-            tokens=tokens,
-            rows=whole_phase.rows,
-            processes=accelerator.num_processes,
-        )
-        phases.append(replace(whole_phase, rows_per_step=step))
-    if not phases:
+        offset = sum(earlier.steps for earlier in planned.phases[:number])
+        done.append(run(phase, inputs, job, done, offset))
+        if job.leads:
+            save(folder, job, planned.phases[: number + 1], inputs, done)
+            clear_away(job, phase, done[-1])
+        accelerator.wait_for_everyone()
+    if job.leads and not whole(out / "adapter", planned.inputs[-1], job.say):
+        save(out / "adapter", job, planned.phases, planned.inputs[-1], done)
+    if job.leads:
+        tell(out, done)
+    accelerator.wait_for_everyone()
+    job.say(f"adapter: {out / 'adapter'}")
+
+
+# --- what is there already --------------------------------------------------------------------------------------
+
+
+def clear_away(job: Job, phase: Phase, history: state.History) -> None:
+    """Remove the checkpoints of a finished phase; of one that taught nothing that may be kept, the last stays."""
+    name = phase.recipe.name
+    if history.choice and history.choice.step == 0:
+        last, aside = state.folder_of(job.checkpoints, name, phase.steps), job.checkpoints / f"{name}{VETOED}"
+        if last.is_dir():
+            if aside.is_dir():
+                checkpoint.remove(aside)
+            last.rename(aside)
+            job.say(f"{name}: its last checkpoint is kept in {aside}")
+    state.prune(job.checkpoints, name, keep=())
+
+
+def make_way(job: Job, planned: Plan, *, restart: bool, agreed: bool) -> None:
+    """Remove what was left half written, and checkpoints that this training cannot go on from.
+
+    Raises InputError for a training under way on other inputs, unless its checkpoints may go.
+    """
+    places, final = job.checkpoints, job.out / "adapter"
+    checkpoint.clear(places, ".*")
+    if restart:
+        for folder in [*sorted(places.glob("*")), *([final] if final.exists() else [])]:
+            checkpoint.remove(folder)
+    stale = [folder for folder in under_way(places, final) if other(folder, planned.inputs)]
+    if stale and not agreed:
         raise InputError(
-            f"none of the {len(skipped)} samples can be trained: the first is {skipped[0].reason}",
-            where=skipped[0].leaf,
-            fix="give longer rows with row_tokens, or look at the dataset",
+            "a training of this run was stopped here, and its data, recipe or base was another: it cannot go on",
+            where=str(stale[0]),
+            fix="put back what it was trained on, or give --restart (or --yes) to throw it away and train anew",
         )
-    return phases, skipped
+    for folder in stale:
+        job.say(f"{folder}: of another training, removed")
+        checkpoint.remove(folder)
 
 
-def adapt(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recipe: TrainRecipe, accelerator: Accelerator
-) -> Trainee:
-    """Put a fresh adapter on the base. Its first values come from the seed, so two runs start alike."""
-    targets = recipe.lora.targets
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.lora.rank,
-        lora_alpha=recipe.lora.alpha,  # type: ignore[arg-type]  # any number is one for PEFT
-        lora_dropout=recipe.lora.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-    )
-    set_seed(recipe.seed)
+def under_way(checkpoints: Path, final: Path) -> list[Path]:
+    """The checkpoints of a training that has not come to its end."""
+    found = sorted(path for path in checkpoints.glob("*") if path.is_dir() and not path.name.endswith(VETOED))
+    return [path for path in found if not final.exists() or state.is_step(path)]
+
+
+def other(folder: Path, inputs: Sequence[str]) -> bool:
+    """Whether a whole checkpoint is of none of these inputs; a torn one is named later, and made again."""
     try:
-        adapted = get_peft_model(model, config)
-    except ValueError as error:
-        raise RecipeError(
-            str(error), where="lora.targets", fix="'all-linear', or names of the model's layers"
-        ) from error
-    return Trainee(recipe.model, adapted, accelerator.prepare_model(adapted), tokenizer, accelerator)
+        return checkpoint.verify(folder).inputs not in inputs
+    except ModelError:
+        return False
 
 
-def settings(recipe: TrainRecipe, phase: Phase) -> dict[str, object]:
-    """All that decides a phase's weights beside its rows and where it starts from."""
-    kept = recipe.model_dump(mode="json", include={"warmup", "schedule", "weight_decay", "clip", "seed"})
-    return {**kept, "packs": phase.packs, **plain(phase.facts())}
+def whole(folder: Path, inputs: str, say: Say) -> bool:
+    """Whether a finished checkpoint of these inputs stands there; a torn one is named and made again."""
+    try:
+        return checkpoint.finished(folder, inputs)
+    except ModelError as error:
+        say(f"{error.where}: {error.what}; it is made again")
+        return False
 
 
-def seen(row: Row) -> dict[str, object]:
-    """What of a row reaches the training; where it came from may change without training anew."""
-    return row.model_dump(mode="json", include={"messages", "leaf"})
-
-
-def describe(
-    recipe: TrainRecipe,
-    trainee: Trainee,
-    chat: Chat,
-    separation: Separation,
-    phases: Sequence[Phase],
-    skipped: Sequence[Skipped],
-) -> Iterator[str]:
-    """What is going to happen, line by line, before it happens."""
-    accelerator = trainee.accelerator
-    total = sum(parameter.numel() for parameter in trainee.adapted.parameters())
-    trained = sum(parameter.numel() for parameter in trainee.parameters)
-    lora = recipe.lora
-    targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    yield f"model      {recipe.model}, {total - trained:,} parameters, kept as they are"
-    yield f"adapter    LoRA of rank {lora.rank}, alpha {lora.alpha:g}, on {targets}: {trained:,} parameters to train"
-    threads = f", {several(torch.get_num_threads(), 'thread')}" if accelerator.device.type == "cpu" else ""
-    kind = str(working_type(accelerator)).removeprefix("torch.")
-    yield f"machine    {accelerator.device.type}, {kind}, {several(accelerator.num_processes, 'process')}{threads}"
-    proof = f"packed and solo gradients agree to {separation.error:.0e}" if separation.packs else "no row is shared"
-    yield f"attention  {separation.backend}; {proof}" + (f" ({separation.note})" if separation.note else "")
-    yield f"answers    told from questions by {chat.marks}; only answers are learnt, with their end token"
-    if not chat.closes:
-        yield "           warning: the chat template ends no answer with a special token, so none teaches to stop"
-    if chat.dated:
-        yield "           note: the chat template writes today's date into prompts, so the adapter depends on the day"
-    planned = {phase.recipe.name: phase.facts() for phase in phases}
-    for name in [phase.name for phase in recipe.phases]:
-        facts = planned.get(name)
-        if facts is None:
-            yield f"{name:<10} no samples: skipped"
+def latest(phase: Phase, inputs: str, job: Job, before: Sequence[state.History]) -> state.Found | None:
+    """The newest checkpoint from which the phase can go on: whole, with the one whole that may yet be chosen."""
+    for folder in state.folders(job.checkpoints, phase.recipe.name):
+        try:
+            if checkpoint.verify(folder).inputs != inputs:
+                continue
+            found = state.Found(folder, state.read(folder))
+            best = chosen(job, phase, found.state.history, before)
+            if best and best.step not in (0, found.state.step):
+                checkpoint.verify(state.folder_of(job.checkpoints, phase.recipe.name, best.step))
+        except ModelError as error:
+            job.say(f"{error.where}: {error.what}; going back to the checkpoint before it")
             continue
-        yield (
-            f"{name:<10} {facts.samples:,} samples, {facts.tokens:,} tokens ({facts.trained_tokens:,} learnt), "
-            f"in {facts.rows:,} rows of {facts.row_tokens:,}, {facts.fill:.1%} full"
-        )
-        yield (
-            f"           {facts.epochs:g} epochs = {facts.steps:,} steps of {facts.rows_per_step} rows, "
-            f"learning rate {facts.learning_rate:g}, {recipe.schedule}, warm-up over {recipe.warmup:.0%}"
-        )
-    for (leaf, reason), count in sorted(Counter((skip.leaf, skip.reason) for skip in skipped).items()):
-        yield f"skipped    {several(count, 'sample')} of {leaf}: {reason}"
+        state.expect_same_machine(found, processes=job.trainee.accelerator.num_processes)
+        return found
+    return None
 
 
 # --- the steps --------------------------------------------------------------------------------------------------
 
 
-def run(phase: Phase, recipe: TrainRecipe, trainee: Trainee, book: LossBook, say: Say) -> list[LeafLoss]:
-    """Train one phase. The loss of a step is the mean over its trained tokens, on all processes together."""
-    accelerator, model = trainee.accelerator, trainee.prepared
+def run(phase: Phase, inputs: str, job: Job, before: Sequence[state.History], offset: int) -> state.History:
+    """Train one phase, from its last checkpoint if there is one, and leave the chosen checkpoint's weights in place.
+
+    The loss of a step is the mean over its trained tokens, on all processes together. `offset`: steps of the phases
+    before.
+    """
+    recipe, trainee, book, progress, track = job.recipe, job.trainee, job.book, job.progress, job.trackers.log
+    accelerator, name = trainee.accelerator, phase.recipe.name
     set_seed(recipe.seed + 1 + phase.number, device_specific=True)  # dropout does not depend on earlier phases
     optimizer = accelerator.prepare_optimizer(
         torch.optim.AdamW(trainee.parameters, lr=phase.recipe.learning_rate, weight_decay=recipe.weight_decay)
     )
-    record_every = max(1, phase.steps // RECORDS_A_PHASE)
-    records: list[LeafLoss] = []
-    progress = Progress(phase, say)
-    model.train()
-    with busy(f"training {phase.recipe.name}", accelerator), memory_explained(phase):
-        for step, batch in enumerate(phase.batches()):
-            backward(batch, trainee, book, progress)
-            norm = accelerator.clip_grad_norm_(trainee.parameters, recipe.clip)
-            if not math.isfinite(float(norm)):
-                raise StoppedError(
-                    f"the loss left the finite numbers at step {step + 1} of {phase.steps}",
-                    where=f"phase {phase.recipe.name}",
-                    fix="lower its learning_rate, or lengthen the warm-up; phases that were finished are kept",
-                )
+    began_with = {name: tensor.clone() for name, tensor in checkpoint.weights(trainee.adapted).items()}
+    history, guard, begun = state.History(), Guard(), 0
+    found = latest(phase, inputs, job, before)
+    if found:
+        tensors = state.restore(found, trainee.adapted, optimizer)
+        book.restore(tensors, leads=job.leads)
+        history, guard, begun = found.state.history, Guard(found.state.recent), found.state.step
+        torch.set_num_threads(found.state.threads)
+        state.set_random_states(tensors, accelerator)  # last: nothing random may happen before the next step
+        job.say(f"{name}: goes on after step {begun} of {phase.steps}")
+    elif not before:
+        history = history.more(held_out=measured(job, BASELINE, 0))
+    add_up = adding_up(accelerator)
+    every, record_every = save_every(recipe, phase), max(1, phase.steps // RECORDS_A_PHASE)
+    trainee.prepared.train()
+    with (
+        busy(f"training {name}", accelerator),
+        memory_explained(phase),
+        progress.phase(name, begun),
+        job.signals.held(),
+    ):
+        for step, batch in enumerate(islice(phase.batches(), begun, None), start=begun + 1):
+            nats, tokens = add_up(np.array(backward(step, batch, trainee, book)))
+            norm = float(accelerator.clip_grad_norm_(trainee.parameters, recipe.clip))
+            wrong = guard.trouble(nats / tokens, norm)
+            if wrong:
+                raise gone_wrong(wrong, phase, step, batch, job)
+            speed = phase.recipe.learning_rate * rate(
+                step - 1, phase.steps, warmup=recipe.warmup, schedule=recipe.schedule
+            )
             for group in optimizer.param_groups:
-                group["lr"] = phase.recipe.learning_rate * rate(
-                    step, phase.steps, warmup=recipe.warmup, schedule=recipe.schedule
-                )
+                group["lr"] = speed
             optimizer.step()
             optimizer.zero_grad()
-            progress.step(step + 1)
-            if (step + 1) % record_every == 0 or step + 1 == phase.steps:
-                records += book.close(added_up(book, accelerator), phase=phase.recipe.name, step=step + 1)
-    return records
+            read = sum(len(sample.ids) for row in batch for sample in row)
+            progress.step(step, nats, tokens, tokens=read, rate=speed, norm=norm)
+            track(offset + step, of_step(loss=nats / tokens, rate=speed, norm=norm, speed=progress.speed()))
+            last = step == phase.steps
+            if step % record_every == 0 or last:
+                losses = book.close(phase=name, step=step, add_up=add_up)
+                history = history.more(losses=losses)
+                track(offset + step, by_leaf("train", means((one.leaf, one) for one in losses)), always=True)
+            due = step % every == 0 or last
+            if due:
+                held_out = measured(job, name, step)
+                history = history.more(held_out=held_out, saved=(step,))
+                track(offset + step, by_leaf("heldout", means((one.group, one) for one in held_out)), always=True)
+            stop = job.signals.asked(accelerator)
+            if due or stop:
+                keep(step, phase, inputs, job, optimizer, guard, history, before)
+            if stop:
+                job.say(f"{name}: stopped after step {step} of {phase.steps}; the same command goes on from there")
+                raise Ended(stop)
+    return conclude(phase, job, history, before, began_with)
 
 
-def backward(batch: Sequence[Sequence[Encoded]], trainee: Trainee, book: LossBook, progress: Progress) -> None:
-    """Accumulate the gradient of a step's rows; processes exchange it once, with their last row."""
+def backward(step: int, batch: Sequence[Sequence[Encoded]], trainee: Trainee, book: LossBook) -> tuple[float, int]:
+    """Accumulate the gradient of a step's rows; processes exchange it once, with their last row.
+
+    Gives nats and trained tokens of this process's rows, as they are booked.
+    """
     accelerator, model = trainee.accelerator, trainee.prepared
     count, index = accelerator.num_processes, accelerator.process_index
     trained = sum(int(sample.trained.sum()) for row in batch for sample in row)
     mine = list(batch[index::count])
     shares = math.ceil(len(batch) / count)
+    book.begin(step, batch)
     for place in range(shares):
         # Every process takes as many rows, or the exchange would wait for ever: one that has run out repeats a row
         # at weight zero.
@@ -345,46 +400,290 @@ def backward(batch: Sequence[Sequence[Encoded]], trainee: Trainee, book: LossBoo
             losses = token_losses(forward(model, row), row.targets)
             accelerator.backward(losses.sum() * weight)
         if weight:
-            found = losses.detach().cpu().double().numpy()
-            leaves = np.array([book.number[sample.leaf] for sample in samples])
-            book.add(leaves[row.owners], found)
-            progress.add(found, row.ids.numel() * count)
+            book.add(samples, row.owners, losses)
+    return book.settle()
 
 
-def added_up(book: LossBook, accelerator: Accelerator) -> FloatArray:
-    """The book's sums over all processes."""
-    if accelerator.num_processes == 1:
-        return book.sums
-    sums = accelerator.reduce(torch.from_numpy(book.sums).to(accelerator.device), reduction="sum")
-    return np.asarray(sums.cpu())
+def gone_wrong(wrong: str, phase: Phase, step: int, batch: Sequence[Sequence[Encoded]], job: Job) -> StoppedError:
+    """What the guard stopped, with the samples that had the highest losses; the step's update was not made."""
+    name = phase.recipe.name
+    seen = [(sample, job.book.latest(sample)) for row in batch for sample in row]
+    losses = [(sample, loss) for sample, loss in seen if loss is not None]
+    worst = sorted(losses, key=lambda pair: -pair[1] if math.isfinite(pair[1]) else -math.inf)[:WORST]
+    named = "; ".join(f"{sample.sample[:12]} of {sample.leaf} ({loss:.2f})" for sample, loss in worst)
+    last = next((state.step_of(folder) for folder in state.folders(job.checkpoints, name)), 0)
+    kept = f"the checkpoint after step {last} is kept" if last else "no checkpoint of this phase was made before"
+    return StoppedError(
+        f"{wrong} at step {step} of {phase.steps}; {kept}; highest in that step: {named}",
+        where=f"phase {name}",
+        fix="look at these samples (ilk why ID), or lower the phase's learning_rate, or lengthen warmup, and give "
+        "--yes; phases that were finished are kept",
+    )
 
 
-class Progress:
-    """A line at the first step, at the last, and every few seconds between."""
-
-    def __init__(self, phase: Phase, say: Say) -> None:
-        self.name, self.steps, self.say = phase.recipe.name, phase.steps, say
-        self.started = self.shown = time.monotonic()
-        self.tokens = 0
-        self.loss = self.trained = 0.0
-
-    def add(self, losses: FloatArray, tokens: int) -> None:
-        self.loss += float(losses.sum())
-        self.trained += len(losses)
-        self.tokens += tokens
-
-    def step(self, done: int) -> None:
-        now = time.monotonic()
-        if 1 < done < self.steps and now - self.shown < LINE_EVERY:
-            return
-        passed = max(now - self.started, 1e-9)
-        left = passed / done * (self.steps - done)
-        loss = self.loss / self.trained if self.trained else math.nan
-        self.say(
-            f"{self.name}  step {done}/{self.steps}  loss {loss:.3f}  {self.tokens / passed:,.0f} tokens/s  "
-            f"{left // 60:.0f}:{left % 60:02.0f} left"
+def keep(
+    step: int,
+    phase: Phase,
+    inputs: str,
+    job: Job,
+    optimizer: torch.optim.Optimizer,
+    guard: Guard,
+    history: state.History,
+    before: Sequence[state.History],
+) -> None:
+    """Put a checkpoint in place, and remove those that are needed no more: all but the last two and the best."""
+    trainee, name = job.trainee, phase.recipe.name
+    tensors = {**state.random_states(trainee.accelerator), **job.book.tensors(add_up=adding_up(trainee.accelerator))}
+    if job.leads:
+        state.save(
+            state.folder_of(job.checkpoints, name, step),
+            trainee.adapted,
+            optimizer,
+            state.State(
+                phase=name,
+                step=step,
+                processes=trainee.accelerator.num_processes,
+                threads=torch.get_num_threads(),
+                build=state.build(),
+                recent=tuple(guard.recent),
+                history=history,
+            ),
+            tensors=tensors,
+            base=trainee.base,
+            weights_id=trainee.weights,
+            inputs=inputs,
         )
-        self.shown, self.loss, self.trained = now, 0.0, 0.0
+        newest = [state.step_of(folder) for folder in state.folders(job.checkpoints, name)[:2]]
+        best = chosen(job, phase, history, before)
+        state.prune(job.checkpoints, name, keep=[*newest, *([best.step] if best else [])])
+        tell(job.out, [*before, history])
+    trainee.accelerator.wait_for_everyone()
+    job.progress.saved(step)
+
+
+def measured(job: Job, phase: str, step: int) -> list[HeldOutLoss]:
+    """The held-out losses as the model stands; the processes share the rows."""
+    accelerator = job.trainee.accelerator
+    return job.held_out.measure(
+        job.trainee.adapted,
+        accelerator.device,
+        phase=phase,
+        step=step,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+        add_up=adding_up(accelerator),
+    )
+
+
+def adding_up(accelerator: Accelerator) -> AddUp:
+    """How sums over all processes are made."""
+    if accelerator.num_processes == 1:
+        return alone
+
+    def add_up(sums: FloatArray) -> FloatArray:
+        told = torch.from_numpy(sums).to(accelerator.device)
+        return np.asarray(accelerator.reduce(told, reduction="sum").cpu())
+
+    return add_up
+
+
+def chosen(job: Job, phase: Phase, history: state.History, before: Sequence[state.History]) -> Choice | None:
+    """What would go on of the checkpoints measured so far; None where none was."""
+    if not history.saved:
+        return None
+    earlier = {leaf for one in before for leaf in one.leaves}
+    return choose(
+        phase.recipe.name,
+        history.saved,
+        [one for told in (*before, history) for one in told.held_out],
+        leaves=earlier | set(leaves_of(phase)),
+        start=before[-1].choice.standing if before and before[-1].choice else (BASELINE, 0),
+        earlier=earlier,
+        protect=job.recipe.protect,
+        margin=job.recipe.protect_margin,
+        rule=job.recipe.choose,
+    )
+
+
+def leaves_of(phase: Phase) -> tuple[str, ...]:
+    return tuple(sorted({sample.leaf for sample in phase.samples}))
+
+
+def conclude(
+    phase: Phase, job: Job, history: state.History, before: Sequence[state.History], begun: Mapping[str, torch.Tensor]
+) -> state.History:
+    """Choose a checkpoint of the phase, say why, and set the adapter to it, or to what it was when the phase began."""
+    accelerator, name = job.trainee.accelerator, phase.recipe.name
+    choice = chosen(job, phase, history, before)
+    assert choice is not None
+    for line in choice.lines():
+        job.say(line)
+    if choice.step == 0:
+        set_peft_model_state_dict(job.trainee.adapted, dict(begun))
+    elif choice.step != phase.steps:
+        checkpoint.restore(state.folder_of(job.checkpoints, name, choice.step), job.trainee.adapted)
+    samples = job.book.last_seen(phase=name, add_up=adding_up(accelerator))
+    return history.model_copy(update={"choice": choice, "samples": tuple(samples), "leaves": leaves_of(phase)})
+
+
+# --- what is written --------------------------------------------------------------------------------------------
+
+
+def tell(out: Path, histories: Sequence[state.History]) -> None:
+    """Write what was measured so far for people and for the report."""
+    write_records(out / "losses.jsonl", [one for history in histories for one in history.losses])
+    write_records(out / "heldout.jsonl", [one for history in histories for one in history.held_out])
+    write_records(out / "samples.jsonl", [one for history in histories for one in history.samples])
+    write_records(out / "choice.jsonl", [history.choice for history in histories if history.choice])
+
+
+def save(folder: Path, job: Job, phases: Sequence[Phase], inputs: str, histories: Sequence[state.History]) -> None:
+    """Write the adapter as it stands after `phases`, with a card that says what it saw."""
+    lora, base, lines = job.recipe.lora, job.trainee.base, {}
+    for facts in (phase.facts() for phase in phases):
+        lines[f"phase {facts.phase}"] = (
+            f"{facts.samples:,} samples, {facts.trained_tokens:,} learnt tokens, {facts.epochs:g} epochs, "
+            f"{facts.steps:,} steps, learning rate {facts.learning_rate:g}"
+        )
+    adapter = f"{'DoRA' if lora.dora else 'LoRA'} of rank {lora.rank}, alpha {lora.alpha:g}"
+    lines["inputs"] = f"`{inputs}` (digest of base, recipe and rows)"
+    checkpoint.write(
+        folder,
+        job.trainee.adapted,
+        job.trainee.tokenizer,
+        base=base,
+        weights_id=job.trainee.weights,
+        inputs=inputs,
+        card=brief(base=base.name, revision=base.revision, adapter=adapter, lines=lines),
+        history=histories[-1].model_dump_json().encode(),
+    )
+
+
+# --- on the screen, and off it ----------------------------------------------------------------------------------
+
+
+def first_rows(planned: Plan, tokenizer: PreTrainedTokenizerBase, count: int) -> Iterator[str]:
+    """So many rows of the first phase, as the model sees them."""
+    phase = planned.phases[0]
+    rows = list(islice((row for batch in phase.batches() for row in batch), count))
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    width = shutil.get_terminal_size((100, 24)).columns
+    room = phase.row_tokens if phase.packs else None
+    yield from shown(rows, tokenizer, colour=sys.stdout.isatty() and not plain, width=width, row_tokens=room)
+
+
+def outlook(trainee: Trainee, planned: Plan) -> Iterator[str]:
+    """How long it would take, from the time of two rows; the first of each phase is not counted."""
+    accelerator = trainee.accelerator
+    trainee.prepared.train()
+    seconds = 0.0
+    for phase in planned.phases:
+        rows = list(islice((row for batch in phase.batches() for row in batch), 1 + TIMED))
+        for samples in rows:
+            began = time.monotonic()
+            row = lay(samples, accelerator.device)
+            accelerator.backward(token_losses(forward(trainee.prepared, row), row.targets).mean())
+            if accelerator.device.type == "cuda":
+                torch.cuda.synchronize()
+            passed = time.monotonic() - began
+        seconds += passed * phase.all_rows / accelerator.num_processes
+    trainee.adapted.zero_grad()
+    yield f"time       {duration(planned.steps, seconds / planned.steps)}, by the time that a row took just now"
+    yield "dry run    nothing was trained, nothing was written"
+
+
+def progress_of(planned: Plan, accelerator: Accelerator) -> Progress:
+    sizes = [
+        Extent(phase.recipe.name, phase.steps, round(sum(phase.lengths) * phase.all_rows / phase.rows))
+        for phase in planned.phases
+    ]
+    if accelerator.device.type == "cuda":
+        memory = partial(torch.cuda.max_memory_allocated, accelerator.device)
+        return Progress(sizes, main=accelerator.is_main_process, memory=memory)
+    return Progress(sizes, main=accelerator.is_main_process)
+
+
+def trackers_of(
+    recipe: TrainRecipe, planned: Plan, args: argparse.Namespace, accelerator: Accelerator, say: Say
+) -> Trackers:
+    """Open what the recipe names, at the step from which training will go on."""
+    folder = args.out / "trackers"
+    for line in viewed(recipe.trackers, recipe.project, folder):
+        say(f"tracker    {line}")
+    with busy("opening trackers", accelerator):
+        return open_trackers(
+            accelerator,
+            recipe.trackers,
+            recipe.project,
+            {"model": recipe.model, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "seed": recipe.seed},
+            folder=folder,
+            run=args.run_folder.resolve().name,
+            start=steps_made(planned, args.out / "checkpoints"),
+        )
+
+
+def steps_made(planned: Plan, checkpoints: Path) -> int:
+    """Steps over all phases up to the newest checkpoint, whole or not."""
+    made = 0
+    for phase in planned.phases:
+        if not (checkpoints / phase.recipe.name).is_dir():
+            return made + next((state.step_of(one) for one in state.folders(checkpoints, phase.recipe.name)), 0)
+        made += phase.steps
+    return made
+
+
+def means(losses: Iterable[tuple[str, LeafLoss | HeldOutLoss]]) -> dict[str, float]:
+    """By leaf, all teachers together."""
+    sums: dict[str, tuple[float, int]] = {}
+    for leaf, one in losses:
+        nats, tokens = sums.get(leaf, (0.0, 0))
+        sums[leaf] = (nats + one.loss * one.tokens, tokens + one.tokens)
+    return {leaf: nats / tokens for leaf, (nats, tokens) in sums.items()}
+
+
+class Signals:
+    """SIGTERM and SIGINT end the process at once; while `held`, after the step under way and its checkpoint."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.holding = False
+        self.first = 0.0
+        self.before: dict[int, object] = {}
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.before[number] = signal.signal(number, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        now = time.monotonic()
+        if self.number and now - self.first < SOON:
+            return
+        if self.holding and not self.number:
+            self.number, self.first = number, now
+            console.warn("stopping after this step, with a checkpoint; another signal stops at once")
+            return
+        console.warn("stopped; the same command goes on from the last checkpoint")
+        raise Ended(number)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.holding = True
+        try:
+            yield
+        finally:
+            self.holding = False
+
+    def asked(self, accelerator: Accelerator) -> int:
+        """The signal that any process has had, or 0."""
+        if accelerator.num_processes == 1:
+            return self.number
+        told = torch.tensor([self.number], device=accelerator.device)
+        return int(accelerator.gather(told).max())
 
 
 @contextmanager
@@ -399,56 +698,9 @@ def memory_explained(phase: Phase) -> Iterator[None]:
         ) from error
 
 
-# --- after a phase ----------------------------------------------------------------------------------------------
-
-
-def whole(folder: Path, inputs: str, say: Say) -> bool:
-    """Whether a finished checkpoint of these inputs stands there; a torn one is named and made again."""
-    try:
-        return checkpoint.finished(folder, inputs)
-    except ModelError as error:
-        say(f"{error.where}: {error.what}; it is made again")
-        return False
-
-
-def earlier_losses(path: Path, phase: str) -> list[LeafLoss]:
-    """The records of a phase that an earlier run finished."""
-    return [record for record in read_records(path, LeafLoss) if record.phase == phase] if path.is_file() else []
-
-
-def save(
-    folder: Path, trainee: Trainee, recipe: TrainRecipe, run_name: str, phases: Sequence[Phase], inputs: str
-) -> None:
-    """Write the adapter as it stands after `phases`, with a card that says what it saw."""
-    lines = {"run": run_name}
-    for facts in (phase.facts() for phase in phases):
-        lines[f"phase {facts.phase}"] = (
-            f"{facts.samples:,} samples, {facts.trained_tokens:,} learnt tokens, {facts.epochs:g} epochs, "
-            f"{facts.steps:,} steps, learning rate {facts.learning_rate:g}"
-        )
-    lines["adapter"] = f"rank {recipe.lora.rank}, alpha {recipe.lora.alpha:g}"
-    lines["inputs"] = f"`{inputs}` (digest of base, recipe and rows)"
-    checkpoint.write(
-        folder,
-        trainee.adapted,
-        trainee.tokenizer,
-        base=trainee.name,
-        inputs=inputs,
-        card=checkpoint.card(base=trainee.name, lines=lines),
-    )
-
-
-# --- on the screen ----------------------------------------------------------------------------------------------
-
-
 def busy(activity: str, accelerator: Accelerator) -> AbstractContextManager[None]:
     """Signs of life from one process only."""
     return console.working(activity) if accelerator.is_main_process else nullcontext()
-
-
-def several(count: int, thing: str) -> str:
-    plural = "" if count == 1 else "es" if thing.endswith("s") else "s"
-    return f"{count:,} {thing}{plural}"
 
 
 def silent(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Annotated
@@ -29,9 +30,11 @@ def mix(
     """The training rows: the knowledge phase, then the skills phase, each shuffled by digest; made one by one.
 
     `share` of each phase's rows replays the base's own tasks, and `knowledge_share` of the skills phase repeats rows of
-    the knowledge phase. A row is taken at most once per phase, so a share is missed where too few rows are there. A
-    phase without samples stays empty. Raises RecipeError when the shares leave no room for the skills.
+    the knowledge phase: shares of rows, not of tokens, to the nearest row. A row is taken at most once per phase, so a
+    share is missed where too few rows are there; the other is then met all the same. A phase without samples stays
+    empty. Raises RecipeError when the shares leave no room for the skills.
     """
+    share = share if replay else 0.0
     if share + knowledge_share >= 1:
         raise RecipeError(
             f"base replay ({share}) and knowledge replay ({knowledge_share}) fill the whole skills phase",
@@ -83,15 +86,16 @@ def phase_rows(
     """The phase's `new` rows with `share` of base replay and `repeated` of the rows `again` among them, shuffled."""
     if not new:
         return
-    repeated = repeated if again else 0.0
-    total = len(new) / (1 - share - repeated)
     old = list(replay)
+    of_base, of_knowledge = replay_counts(
+        len(new), bases=len(old), knowledge=len(again or ()), share=share, repeated=repeated
+    )
     order = Shuffle(f"{phase} replay", seed)
     for number, id in enumerate(old):
         order.add(REPLAY, id, number)
-    for number in islice(order, round(share * total)):
+    for number in islice(order, of_base):
         new.add(REPLAY, old[number], len(train) + number)
-    for place in islice(again or (), round(repeated * total)):
+    for place in islice(again or (), of_knowledge):
         sample = train[place]
         new.add(sample.lineage.leaf, sample.id, place)
     for number in new:
@@ -100,3 +104,17 @@ def phase_rows(
         else:
             id = old[number - len(train)]
             yield Row(messages=replay[id].messages, phase=phase, leaf=REPLAY, sample=id)
+
+
+def replay_counts(new: int, *, bases: int, knowledge: int, share: float, repeated: float) -> tuple[int, int]:
+    """How many of `bases` and of `knowledge` rows beside `new` ones make `share` and `repeated` of them all."""
+    taken = {"bases": 0, "knowledge": 0}
+    rows, left = new, 1 - share - repeated
+    # The scarcer first: what it falls short by makes fewer rows in all, and so fewer of the other.
+    sources = [("bases", bases, share), ("knowledge", knowledge, repeated)]
+    for name, there, part in sorted(sources, key=lambda source: source[1] / source[2] if source[2] else math.inf):
+        wanted = round(part * (rows / left))
+        taken[name] = min(there, wanted)
+        if wanted > there:
+            rows, left = rows + there, left + part
+    return taken["bases"], taken["knowledge"]

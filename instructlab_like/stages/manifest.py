@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -104,11 +104,11 @@ def forget(run: Run, stage: StageName) -> None:
         write(run, before.model_copy(update={"inputs": left}))
 
 
-def changes(before: Recipe | None, after: Recipe) -> list[str]:
-    """The options in which two recipes differ, as "name: old → new"."""
+def changes(before: Recipe | None, after: Recipe, *, but: Sequence[str] = ()) -> list[str]:
+    """The options in which two recipes differ, as "name: old → new"; those named in `but` may."""
     if before is None:
         return []
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    old, new = (recipe.model_dump(mode="json", exclude=set(but)) for recipe in (before, after))
     return [f"{name}: {old[name]} → {new[name]}" for name in new if old.get(name) != new[name]]
 
 

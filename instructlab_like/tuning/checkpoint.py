@@ -8,22 +8,38 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from instructlab_like.errors import ModelError, StoppedError
-from instructlab_like.records import Record
+from instructlab_like.records import Record, digest
 from instructlab_like.workspace import FORMAT
 
 MANIFEST = "manifest.json"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+HISTORY = "history.json"
+CARD = "README.md"
+
+
+class Reference(NamedTuple):
+    """A base as a travelling file names it; `revision` is the hub's commit where it is known."""
+
+    name: str
+    revision: str | None
+
+    @property
+    def on_hub(self) -> bool:
+        return not self.name.startswith(".")
 
 
 class FileFacts(Record):
@@ -36,7 +52,59 @@ class Manifest(Record):
 
     format: int = FORMAT
     inputs: str  # digest of dataset, recipe and base up to this phase: the same inputs need no second training
-    files: dict[str, FileFacts]
+    base: str = ""  # the weights it was trained on: models.weights_id
+    files: dict[str, FileFacts]  # but the card, which may be edited, and is nothing that is loaded
+    seal: str  # digest of all of this: a manifest, too, can be damaged
+
+    @classmethod
+    def of(cls, folder: Path, *, inputs: str, base: str) -> Manifest:
+        files = {path.name: _facts(path) for path in sorted(folder.iterdir()) if path.name != CARD}
+        unsealed = cls(inputs=inputs, base=base, files=files, seal="")
+        return unsealed.model_copy(update={"seal": unsealed.sum()})
+
+    def sum(self) -> str:
+        return digest(self.model_dump(mode="json", exclude={"seal"}))
+
+
+@contextmanager
+def writing(folder: Path, *, inputs: str, base: str) -> Iterator[Path]:
+    """A scratch folder to put files into, which becomes `folder`, with a manifest of them: whole or not at all.
+
+    Raises StoppedError when the disk is full; what stood in `folder` before is then still there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    clear(folder.parent, f".{folder.name}.*")
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield scratch
+        manifest = Manifest.of(scratch, inputs=inputs, base=base)
+        (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        _settle(scratch)
+        _put_in_place(scratch, folder)
+        _sync(folder.parent)
+    except (OSError, SafetensorError) as error:
+        if not _no_room(error):
+            raise
+        raise StoppedError(
+            "the disk is full; no part of the checkpoint was kept",
+            where=str(folder),
+            fix="free some space and run the same command again: it goes on from the last whole checkpoint",
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def clear(folder: Path, pattern: str) -> None:
+    """Remove the folders that a run which was killed left half written or half removed."""
+    for left_over in folder.glob(pattern):
+        shutil.rmtree(left_over)
+
+
+def remove(folder: Path) -> None:
+    """Remove a checkpoint; killed meanwhile, no part of it stands under its name."""
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    folder.rename(aside / folder.name)
+    shutil.rmtree(aside)
 
 
 def write(
@@ -44,38 +112,34 @@ def write(
     model: PeftModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    base: str,
+    base: Reference,
+    weights_id: str,
     inputs: str,
     card: str,
+    history: bytes = b"",
 ) -> None:
-    """Write adapter, tokenizer, model card and manifest beside `folder`, then rename into place.
+    """Write adapter, tokenizer, model card and `history` (how it came about, JSON) into place as one checkpoint.
 
-    `base` is the model as the recipe names it; an absolute path is cut to its last part, for the adapter to mean the
-    same on any machine. Raises StoppedError when the disk is full.
+    `base` names the model, and `weights_id` its weights. Raises StoppedError when the disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a run that was killed while it wrote
-        shutil.rmtree(left_over)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        save_file(_weights(model), scratch / WEIGHTS, metadata={"format": "pt"})
-        (scratch / CONFIG).write_text(_config(model, base), encoding="utf-8")
+    with writing(folder, inputs=inputs, base=weights_id) as scratch:
+        write_adapter(scratch, model, base)
         tokenizer.save_pretrained(scratch)
-        (scratch / "README.md").write_text(card, encoding="utf-8")
-        manifest = Manifest(inputs=inputs, files={path.name: _facts(path) for path in sorted(scratch.iterdir())})
-        (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        _settle(scratch)
-        _put_in_place(scratch, folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StoppedError(
-            "the disk is full; no part of the checkpoint was kept",
-            where=str(folder),
-            fix="free some space and run the same command again: finished phases are not trained twice",
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        (scratch / CARD).write_text(card, encoding="utf-8")
+        if history:
+            (scratch / HISTORY).write_bytes(history)
+
+
+def write_adapter(folder: Path, model: PeftModel, base: Reference) -> None:
+    """The two files of PEFT's layout."""
+    save_file(weights(model), folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / CONFIG).write_text(_config(model, base), encoding="utf-8")
+
+
+def weights(model: PeftModel) -> dict[str, torch.Tensor]:
+    """The adapter's tensors on the CPU, by PEFT's names."""
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
 
 
 def verify(folder: Path) -> Manifest:
@@ -87,6 +151,8 @@ def verify(folder: Path) -> Manifest:
         raise _torn(folder / MANIFEST, "is missing") from error
     except ValidationError as error:
         raise _torn(folder / MANIFEST, "cannot be read") from error
+    if manifest.sum() != manifest.seal:
+        raise _torn(folder / MANIFEST, "has other content than was written")
     for name, facts in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -109,33 +175,11 @@ def restore(folder: Path, model: PeftModel) -> None:
     set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
 
 
-def portable_name(base: str) -> str:
-    """The base as it may stand in a file that travels: a hub name or relative path as given, else the last part."""
-    place = Path(base).expanduser()
-    return place.name if place.is_absolute() else base
-
-
-def card(*, base: str, lines: Mapping[str, str]) -> str:
-    """A short model card of facts; the front matter is what the hub reads."""
-    name = portable_name(base)
-    facts = "\n".join(f"| {key} | {value} |" for key, value in lines.items())
-    return (
-        f"---\nbase_model: {json.dumps(name)}\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora]\n---\n\n"
-        f"# A LoRA adapter for {name}\n\n| | |\n|---|---|\n{facts}\n\n"
-        "Load it with `peft.PeftModel.from_pretrained(base, this_folder)`.\n"
-    )
-
-
-def _weights(model: PeftModel) -> dict[str, torch.Tensor]:
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
-
-
-def _config(model: PeftModel, base: str) -> str:
+def _config(model: PeftModel, base: Reference) -> str:
     """PEFT's own fields, with sets in order: PEFT writes them in hash order, which differs from run to run."""
     config = model.peft_config["default"].to_dict()
     config = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
-    config |= {"base_model_name_or_path": portable_name(base), "inference_mode": True}
+    config |= {"base_model_name_or_path": base.name, "revision": base.revision, "inference_mode": True}
     return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
 
@@ -146,13 +190,24 @@ def _facts(path: Path) -> FileFacts:
 
 def _settle(folder: Path) -> None:
     """Bring files and folder to the disk before the rename names them."""
-    for path in [*sorted(folder.iterdir()), folder]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in sorted(folder.iterdir()):
+        path.chmod(0o644)
+        _sync(path)
+    folder.chmod(0o755)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _no_room(error: Exception) -> bool:
+    """safetensors tells of a full disk in words alone."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
 
 
 def _put_in_place(scratch: Path, folder: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +16,14 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as PEFT_TYPES
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from instructlab_like.errors import ModelError
 from instructlab_like.records import digest
 from instructlab_like.tuning import checkpoint
+from instructlab_like.tuning.checkpoint import Reference
 from instructlab_like.workspace import find
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -28,6 +32,11 @@ WHAT_A_MODEL_IS = (
     "give a folder with config.json, tokenizer.json and *.safetensors, or a hub name such as "
     "ibm-granite/granite-3.3-2b-instruct"
 )
+PICKLED = "adapter_model.bin"
+COPY = ".base_layer.weight"  # PEFT's copy of an embedding that has an adapter
+WEIGHTS_ID = "weights:"
+CACHED = re.compile(r"models--(.+)")  # the hub's cache names a model's folder so
+CHANGES_BASE = ("pissa", "olora", "loftq", "corda", "lora_ga")  # PEFT starts these by rewriting the base's weights
 
 # A bar would tear the lines that a stage prints.
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -95,27 +104,63 @@ def base_id(name: str, model: PreTrainedModel) -> str:
     return f"sha256:{digest(parts)}"
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a model's weights; another form of them beside these (consolidated.safetensors) does not count."""
+    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
+
+
+def weights_id(model: PreTrainedModel) -> str:
+    """What identifies the weights that `model` was loaded from, however they are cut into files or where they lie.
+
+    A digest over each tensor's name, type, shape and bytes; empty for a model that was not loaded from a folder.
+    """
+    files = weight_files(Path(str(model.name_or_path))) if str(model.name_or_path) else []
+    return _weights_id(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=8)
+def _weights_id(files: tuple[tuple[str, int, int], ...]) -> str:
+    """Of files by path, size and time of change: several adapters of one base read its weights once."""
+    parts: dict[str, list[object]] = {}
+    for path, _, _ in files:
+        with safe_open(path, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118
+                tensor: torch.Tensor = weights.get_tensor(name).contiguous()
+                data = hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data)
+                parts[name] = [str(tensor.dtype), list(tensor.shape), data.hexdigest()]
+    return f"{WEIGHTS_ID}{digest(parts)}" if parts else ""
+
+
+def reference(name: str, model: PreTrainedModel) -> Reference:
+    """How a file that travels names the base: by the hub's name and commit where they are known, else by a path.
+
+    A path begins with `.`, which no name on the hub does, so it is never looked for there; of an absolute one only
+    the last part is named.
+    """
+    place = Path(str(model.name_or_path))
+    cached = CACHED.fullmatch(place.parent.parent.name)
+    if place.parent.name == "snapshots" and cached:
+        return Reference(cached[1].replace("--", "/", 1), place.name)
+    if model_folder(name) is None:
+        return Reference(name, None)
+    told = Path(name).expanduser()
+    inside = told.name if told.is_absolute() or ".." in told.parts else told.as_posix()
+    return Reference(f"./{inside}", None)
+
+
 def load_adapter(model: PreTrainedModel | PeftModel, path: Path, name: str) -> PeftModel:
     """Put the adapter in `path` on `model` under `name` and make it the active one, in evaluation mode.
 
-    Adapters written here are checked against their manifest first; others need only PEFT's layout. Raises ModelError.
+    Adapters written here are checked against their manifest and the weights they were trained on; others need only
+    PEFT's layout. Raises ModelError.
     """
-    if not path.is_dir():
-        raise ModelError("there is no such adapter folder", where=str(path), fix="train first, or correct the path")
-    for file in (checkpoint.CONFIG, checkpoint.WEIGHTS):
-        if not (path / file).is_file():
-            raise ModelError(
-                f"is no adapter: {file} is missing",
-                where=str(path),
-                fix="give a folder in PEFT's layout, in safetensors",
-            )
+    config = adapter_config(path)
+    base = cast("PreTrainedModel", model.get_base_model()) if isinstance(model, PeftModel) else model
     if (path / checkpoint.MANIFEST).is_file():
-        checkpoint.verify(path)
+        _refuse_other_base(path, checkpoint.verify(path).base, base, config)
     with translated(str(path), fix=WHAT_A_MODEL_IS), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PEFT warns of keys that do not match; below they are an error
-        with safe_open(path / checkpoint.WEIGHTS, framework="pt") as weights:
-            given = {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118
-        trained_on = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
+        given = _shapes_without_copies(path, base)
         try:
             if isinstance(model, PeftModel):
                 model.load_adapter(str(path), adapter_name=name)
@@ -128,12 +173,99 @@ def load_adapter(model: PreTrainedModel | PeftModel, path: Path, name: str) -> P
             fits = False
     if not fits:
         raise ModelError(
-            f"the adapter does not fit this model; it was trained on {trained_on}",
+            f"the adapter does not fit this model; it was trained on {config.base_model_name_or_path}",
             where=str(path),
             fix="use it with the base that it was trained on",
         )
     adapted.set_adapter(name)
     return adapted.eval()
+
+
+def adapter_config(path: Path) -> PeftConfig:
+    """The configuration of the adapter in `path`, in PEFT's terms.
+
+    Raises ModelError for a folder that holds no adapter in safetensors, and for one that asks for code of its own or
+    changes the base's own weights as it is loaded.
+    """
+    if not path.is_dir():
+        raise ModelError("there is no such adapter folder", where=str(path), fix="train first, or correct the path")
+    for file in (checkpoint.CONFIG, checkpoint.WEIGHTS):
+        if (path / file).is_file():
+            continue
+        if file == checkpoint.WEIGHTS and (path / PICKLED).is_file():
+            raise ModelError(
+                f"its weights are pickled ({PICKLED}): reading them may run code",
+                where=str(path),
+                fix="have it saved anew by PEFT's save_pretrained, which writes safetensors",
+            )
+        raise ModelError(
+            f"is no adapter: {file} is missing",
+            where=str(path),
+            fix="give a folder in PEFT's layout, in safetensors",
+        )
+    where = str(path / checkpoint.CONFIG)
+    try:
+        told = json.loads((path / checkpoint.CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelError("is not JSON", where=where, fix="copy the adapter again") from error
+    if not isinstance(told, dict):
+        raise ModelError("is not a JSON object", where=where, fix="copy the adapter again")
+    for refused in _refusals(told):
+        raise ModelError(refused, where=where, fix="use an adapter without it")
+    with translated(where, fix="copy the adapter again, or upgrade peft"):
+        return cast("PeftConfig", PeftConfig.from_pretrained(str(path)))
+
+
+def _refusals(told: Mapping[str, object]) -> Iterator[str]:
+    """What an adapter's configuration asks for that is not done here."""
+    if str(told.get("peft_type")) not in PEFT_TYPES:
+        yield f"names a kind of adapter that PEFT does not know: {told.get('peft_type')!r}"
+    for field in ("auto_map", "trust_remote_code"):
+        if told.get(field):
+            yield f"asks for code of its own ({field})"
+    mapping = told.get("auto_mapping")
+    library = mapping.get("parent_library") if isinstance(mapping, dict) else mapping
+    if mapping and not re.fullmatch(r"transformers(\.\w+)*", str(library)):
+        yield f"asks for a model class of {library!r} (auto_mapping)"
+    if told.get("megatron_config"):
+        yield f"asks for the module {told.get('megatron_core')!r} (megatron_config)"
+    start = told.get("init_lora_weights")
+    if isinstance(start, str) and start.lower().startswith(CHANGES_BASE):
+        yield f"changes the base's own weights as it is loaded (init_lora_weights: {start})"
+
+
+def _refuse_other_base(path: Path, recorded: str, base: PreTrainedModel, config: PeftConfig) -> None:
+    own = weights_id(base) if recorded.startswith(WEIGHTS_ID) else ""
+    if own and own != recorded:
+        raise ModelError(
+            f"the adapter was trained on other weights than {base.name_or_path} has, though of the same shapes; "
+            f"it names {config.base_model_name_or_path} as its base",
+            where=str(path),
+            fix="use it with the base that it was trained on",
+        )
+
+
+def _shapes_without_copies(path: Path, base: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    """The shapes of the adapter's tensors, without the copies of the base's embeddings that PEFT adds by itself.
+
+    Raises ModelError where such a copy differs from the base: loaded, it would change the base.
+    """
+    own = {name.replace(".base_layer.", "."): tensor for name, tensor in base.state_dict().items()}
+    given: dict[str, tuple[int, ...]] = {}
+    with safe_open(path / checkpoint.WEIGHTS, framework="pt") as weights:
+        for key in weights.keys():  # noqa: SIM118
+            if not key.endswith(COPY):
+                given[key] = tuple(weights.get_slice(key).get_shape())
+                continue
+            mine = own.get(key.removeprefix("base_model.model.").removesuffix(COPY) + ".weight")
+            copy = weights.get_tensor(key)
+            if mine is None or mine.shape != copy.shape or not torch.equal(mine, copy.to(mine)):
+                raise ModelError(
+                    f"brings embeddings of its own ({key}), other than the base's",
+                    where=str(path),
+                    fix="use it with the base that it was trained on",
+                )
+    return given
 
 
 @contextmanager

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+import orjson
 from pydantic import ValidationError
 
-from instructlab_like.errors import InputError, explain, position
+from instructlab_like.dataset.mix import REPLAY
+from instructlab_like.errors import InputError, RecipeError, explain, position
 from instructlab_like.recipe import PhaseRecipe
-from instructlab_like.records import Record, Row
+from instructlab_like.records import Record, Row, digest, plain
 from instructlab_like.tuning.pack import fill, pack
 from instructlab_like.tuning.tokens import Encoded
 
@@ -24,6 +26,12 @@ LARGEST_BATCH = 65_536  # tokens
 ROW_ON_CPU = 1024  # tokens; longer rows gain nothing where attention runs sample by sample
 ROW_ON_GPU = 8192
 
+STACKED = "stacked"
+BASE_TASKS = "the base's own tasks"
+AGAIN = "generate the dataset anew: ilk generate"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+FILES = {STACKED: ("knowledge", "skills")}  # phases of a recipe that read other files than that of their own name
+
 
 class Skipped(Record):
     """A sample of the dataset that was not trained, and why."""
@@ -31,7 +39,7 @@ class Skipped(Record):
     phase: str
     leaf: str
     sample: str
-    tokens: int
+    tokens: int  # 0: it was never tokenised
     reason: str
 
 
@@ -124,29 +132,116 @@ class Phase:
         )
 
 
-def read_rows(dataset: Path, phase: str) -> list[Row]:
+class Rows(Sequence[Row]):
+    """The rows of a phase in their order, kept as lines and parsed when asked for: as records they take four times
+    the memory. `skipped` are the rows that no model could be trained on."""
+
+    def __init__(self, lines: Sequence[bytes], skipped: Sequence[Skipped]) -> None:
+        self.lines, self.skipped = tuple(lines), tuple(skipped)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        return parsed(self.lines[place]) if isinstance(place, int) else [parsed(line) for line in self.lines[place]]
+
+
+def phase_names(phases: Sequence[PhaseRecipe]) -> tuple[str, ...]:
+    """The names of a recipe's phases. Raises RecipeError where rows would be trained by two of them, or by none."""
+    names = tuple(phase.name for phase in phases)
+    if not names:
+        raise RecipeError("there is no phase to train", where="phases", fix="name knowledge, skills or stacked")
+    if len(set(names)) < len(names):
+        raise RecipeError(f"a phase is named twice: {', '.join(names)}", where="phases", fix="name each phase once")
+    if STACKED in names and len(names) > 1:
+        others = " and ".join(name for name in names if name != STACKED)
+        fix = f"either stacked alone, or {others} without it"
+        raise RecipeError(f"stacked holds the rows of {others} already", where="phases", fix=fix)
+    return names
+
+
+def read_rows(dataset: Path, phase: str) -> Rows:
     """The training rows of a phase, from data/<phase>-train.jsonl; a missing file is a phase without rows.
 
-    Columns that a Row does not have are passed over. Raises InputError with file and line.
+    `stacked` has the rows of both files, a sample that stands in both one time. Columns that a Row does not have are
+    passed over. Raises InputError with file and line.
     """
     if not (dataset / "data").is_dir():
         raise InputError("there is no dataset here", where=str(dataset), fix="generate it first: ilk generate")
-    path = dataset / "data" / f"{phase}-train.jsonl"
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
+    lines: list[bytes] = []
+    skipped: list[Skipped] = []
+    elsewhere: set[str] = set()
+    for name in FILES.get(phase, (phase,)):
+        found, unfit, samples = read_file(dataset / "data" / f"{name}-train.jsonl", phase, elsewhere)
+        lines += found
+        skipped += unfit
+        elsewhere |= samples
+    return Rows(lines, skipped)
+
+
+def read_file(path: Path, phase: str, elsewhere: set[str]) -> tuple[list[bytes], list[Skipped], set[str]]:
+    """The lines of a file that can be trained, what cannot, and the ids of all samples; those `elsewhere` are left."""
+    lines: list[bytes] = []
+    skipped: list[Skipped] = []
+    samples: set[str] = set()
+    met: set[bytes] = set()
+    for line, row in each_row(path):
+        if row.sample in elsewhere:
             continue
-        try:
-            told = json.loads(line)
-            rows.append(Row.model_validate({name: told[name] for name in Row.model_fields if name in told}))
-        except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
-            what = "; ".join(explain(error)) if isinstance(error, ValidationError) else "is not a JSON object"
-            raise InputError(
-                what, where=position(path, number), fix="generate the dataset anew: ilk generate"
-            ) from error
-    return rows
+        samples.add(row.sample)
+        key = bytes.fromhex(digest([row.sample, plain(row)["messages"]]))[:16]
+        reason = "it stands in this phase before" if key in met else unanswered(row)
+        met.add(key)
+        if reason:
+            skipped.append(Skipped(phase=phase, leaf=row.leaf, sample=row.sample, tokens=0, reason=reason))
+        else:
+            lines.append(line)
+    return lines, skipped, samples
+
+
+def each_row(path: Path) -> Iterator[tuple[bytes, Row]]:
+    """The lines of a JSONL file and what they say, one by one; nothing where there is no file."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_file():
+        raise InputError("is not a file", where=str(path), fix=AGAIN)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                told = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+                if told.strip():
+                    yield told.strip(), row_at(path, number, told)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix="look at its permissions") from error
+
+
+def row_at(path: Path, number: int, line: bytes) -> Row:
+    try:
+        return parsed(line)
+    except ValidationError as error:
+        raise InputError("; ".join(explain(error)), where=position(path, number), fix=AGAIN) from error
+    except (orjson.JSONDecodeError, TypeError) as error:
+        what = "is not a JSON object" if line.endswith(b"\n") else "the file ends in the middle of a row"
+        raise InputError(what, where=position(path, number), fix=AGAIN) from error
+
+
+def parsed(line: bytes) -> Row:
+    told = orjson.loads(line)
+    if not isinstance(told, dict):
+        raise TypeError(line)
+    return Row.model_validate({name: told[name] for name in Row.model_fields if name in told})
+
+
+def unanswered(row: Row) -> str:
+    """Why nothing could be learnt from the row, whatever the model; empty when something can."""
+    answers = [message.content for message in row.messages if message.role == "assistant"]
+    if not answers:
+        return "no turn of it is an answer"
+    return "" if all(answer.strip() for answer in answers) else "an answer of it is empty"
 
 
 def usable(samples: Sequence[Encoded], *, phase: str, row_tokens: int) -> tuple[list[Encoded], list[Skipped]]:
@@ -164,6 +259,50 @@ def usable(samples: Sequence[Encoded], *, phase: str, row_tokens: int) -> tuple[
             Skipped(phase=phase, leaf=sample.leaf, sample=sample.sample, tokens=len(sample.ids), reason=reason)
         )
     return kept, skipped
+
+
+class Replayed(Record):
+    """What of a phase keeps alive what was there before it; `of` is an earlier phase, or "the base's own tasks"."""
+
+    phase: str
+    of: str
+    samples: int
+    share: float  # of the phase's samples
+    learnt: float  # of the phase's learnt tokens
+
+
+def replayed(phases: Sequence[Phase]) -> list[Replayed]:
+    """What each phase replays, as its samples show it: rows of the leaf `replay`, and samples of a phase before it."""
+    found: list[Replayed] = []
+    trained_in: dict[str, str] = {}
+    for phase in phases:
+        name = phase.recipe.name
+        counts: dict[str, tuple[int, int]] = {}
+        learnt = 0
+        for sample in phase.samples:
+            tokens = int(sample.trained.sum())
+            learnt += tokens
+            of = BASE_TASKS if sample.leaf == REPLAY else trained_in.get(sample.sample)
+            if of:
+                samples, before = counts.get(of, (0, 0))
+                counts[of] = samples + 1, before + tokens
+        found += [
+            Replayed(phase=name, of=of, samples=count, share=count / len(phase.samples), learnt=tokens / learnt)
+            for of, (count, tokens) in sorted(counts.items())
+        ]
+        for sample in phase.samples:
+            trained_in.setdefault(sample.sample, name)
+    return found
+
+
+def replay_line(phase: str, found: Sequence[Replayed]) -> str:
+    """How much of a phase replays what, for the plan that is printed."""
+    parts = [
+        f"{one.share:.1%} of its samples ({one.learnt:.1%} of what is learnt) from {one.of}"
+        for one in found
+        if one.phase == phase
+    ]
+    return "replay: " + ("; ".join(parts) if parts else "none")
 
 
 def derive_row_tokens(longest: int, *, on_gpu: bool) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias, cast
@@ -17,26 +19,28 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from peft import LoraConfig, get_peft_model
-from torch.nn.attention import varlen
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from instructlab_like.errors import ModelError
+from instructlab_like.tuning.attention import PACKED
 from instructlab_like.tuning.loss import token_losses
+from instructlab_like.tuning.narrow import narrow
 from instructlab_like.tuning.tokens import Encoded
 
 Backend: TypeAlias = Literal["per-sample attention", "variable-length attention", "block mask", "one sample a row"]
 Forward: TypeAlias = Callable[[torch.nn.Module, "PackedRow"], torch.Tensor]
 
-PACKED = "packed_samples"  # the attention function of this module, as transformers knows it
 TOLERANCE = 1e-5  # relative error of the LoRA gradient, packed against alone, in float32
-HALF_TOLERANCE = 2e-2  # of a half-precision kernel against float32
-UNSEEN_FEATURES = ("sliding_window", "softcap", "position_bias", "s_aux")  # what PACKED would quietly leave out
+COARSER = 2.0  # times that an attention's own rounding in half precision may exceed that of the plain one
+WHOLE = ("sdpa", "eager")  # transformers' own ways to attend over a whole row, with a mask of blocks
+LENGTHS = (14, 9, 5, 7)  # of a trial's samples; the longest first, since some rotary embeddings remember it
+RECURRENT = ("mamba", "linear", "conv", "recurrent", "hybrid", "rwkv", "delta")  # in names of layers that carry a state
 
-# What a model class may raise when it is built small or given an attention function that it was not written for.
+# What a model class may raise when it is built narrow or given an attention function that it was not written for.
 MODEL_FAILURES = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     ImportError,
     LookupError,
@@ -65,7 +69,7 @@ class Separation:
     """How samples are kept apart, whether they share rows at all, and why no faster way was taken (or "")."""
 
     backend: Backend
-    error: float  # of the packed LoRA gradient against the solo one, as measured now
+    error: float  # of the packed LoRA gradient against the solo one, as measured now; nan where it could not be
     note: str = ""
 
     @property
@@ -93,104 +97,32 @@ def lay(samples: Sequence[Encoded], device: torch.device) -> PackedRow:
 
 def forward(model: torch.nn.Module, row: PackedRow) -> torch.Tensor:
     """The logits of the trained tokens, (trained, vocabulary): no other position is projected to the vocabulary."""
+    shared = len(row.borders) > 2  # else there are no borders, which some layers cannot take
     logits: torch.Tensor = model(
         input_ids=row.ids,
         position_ids=row.positions,
         use_cache=False,
         logits_to_keep=row.predict,
-        cu_seq_lens_q=row.borders,
-        cu_seq_lens_k=row.borders,
         max_length_q=row.longest,
         max_length_k=row.longest,
+        **({"cu_seq_lens_q": row.borders, "cu_seq_lens_k": row.borders} if shared else {}),
     ).logits
     return logits[0]
 
 
-def packed_attention(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    cu_seq_lens_q: torch.Tensor | None = None,
-    max_length_q: int | None = None,
-    **kwargs: object,
-) -> tuple[torch.Tensor, None]:
-    """Causal attention inside each sample of one row; no mask over the whole row is ever built.
-
-    `query`, `key`, `value` are (1, heads, tokens, width), keys and values possibly with fewer heads. Returns
-    (1, tokens, heads, width). Raises NotImplementedError rather than compute another attention than the model's.
-    """
-    lacking = [name for name in UNSEEN_FEATURES if kwargs.get(name) is not None]
-    if lacking or attention_mask is not None or is_causal is False:
-        raise NotImplementedError(f"{type(module).__name__} wants {', '.join(lacking) or 'its own mask'}")
-    if cu_seq_lens_q is None or max_length_q is None:
-        raise NotImplementedError(f"{type(module).__name__} does not hand on the borders of packed samples")
-    if query.is_cuda and query.dtype != torch.float32:
-        if dropout:
-            raise NotImplementedError("variable-length attention has no dropout")
-        return _by_kernel(query, key, value, cu_seq_lens_q, max_length_q, scaling), None
-    return _by_sample(query, key, value, cu_seq_lens_q, scaling, dropout), None
+# --- which way ---------------------------------------------------------------------------------------------------
 
 
-def _by_sample(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    borders: torch.Tensor,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-) -> torch.Tensor:
-    pieces = [
-        scaled_dot_product_attention(
-            query[:, :, start:end],
-            key[:, :, start:end],
-            value[:, :, start:end],
-            dropout_p=dropout,
-            is_causal=True,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
-        for start, end in pairwise(borders.tolist())
-    ]
-    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous()
-
-
-def _by_kernel(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    borders: torch.Tensor,
-    longest: int,
-    scaling: float | None = None,
-) -> torch.Tensor:
-    out = varlen.varlen_attn(
-        query[0].transpose(0, 1),
-        key[0].transpose(0, 1),
-        value[0].transpose(0, 1),
-        borders,
-        borders,
-        longest,
-        longest,
-        scale=scaling,
-        window_size=(-1, 0),  # without it the kernel looks ahead
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
-    return cast("torch.Tensor", out)[None]  # a tuple only when more is asked for
-
-
-AttentionInterface.register(PACKED, packed_attention)
-
-
-def keep_apart(model: PreTrainedModel, device: torch.device) -> Separation:
+def keep_apart(
+    model: PreTrainedModel, device: torch.device, *, lora: LoraConfig | None = None, longest: int | None = None
+) -> Separation:
     """Choose the fastest attention that provably keeps packed samples apart in this model, and set it.
 
-    The proof: a two-layer model of the same class with sharp attention, in float32 on the CPU; its LoRA gradient over
-    a packed row against the sum over its samples alone. Where no attention passes, samples do not share rows.
-    Raises ModelError for a class that cannot be trained here.
+    The proof: a narrow model of the same class with sharp attention, in float32 on the CPU; its LoRA gradient over a
+    packed row against the sum over its samples alone. `lora` is the adapter that will be trained, `longest` the
+    longest sample in tokens. In half precision more is asked for, on `device` itself: see `Trial.expect_sound_half`.
+    Where no attention passes, samples do not share rows. Raises ModelError for a class that cannot be trained here,
+    and where the proof fails for an ordinary Llama: then the fault lies with the program or the installed versions.
     """
     if "logits_to_keep" not in inspect.signature(type(model).forward).parameters:
         raise ModelError(
@@ -198,47 +130,237 @@ def keep_apart(model: PreTrainedModel, device: torch.device) -> Separation:
             where=str(model.config.name_or_path),
             fix="train a causal language model of the usual kind (Llama, Granite, Mistral, Qwen, Gemma, …)",
         )
-    plain = model.config._attn_implementation
-    half_on_gpu = device.type == "cuda" and model.dtype != torch.float32
-    notes = []
-    for implementation in (PACKED, plain):
-        fast = implementation == PACKED
+    _expect_an_ordinary_model_to_pass()
+    usual = model.config._attn_implementation
+    own = usual if usual in WHOLE else WHOLE[0] if getattr(model, "_supports_sdpa", False) else WHOLE[1]
+    half = model.dtype if model.dtype != torch.float32 else None
+    carried = _state_carried(model)
+    try:
+        trial = Trial(narrow(model, longest), own, lora)
+    except MODEL_FAILURES as failure:
+        model.set_attn_implementation(own)
+        return Separation("one sample a row", math.nan, carried or f"no trial was possible: {first_line(failure)}")
+    notes = [carried] if carried else []
+    for implementation in () if carried else (PACKED, own):
+        backend = _backend(implementation, device, half)
         try:
-            if fast:
-                _expect_plain_layers(model, half_on_gpu=half_on_gpu)
-            error = divergence(_small(model, implementation), plain)
-            if fast and half_on_gpu:
-                _expect_varlen_to_be_exact(device)
+            error = trial.prove(implementation)
+            if half:
+                trial.expect_sound_half(implementation, device, half)
         except MODEL_FAILURES as failure:
-            notes.append(f"{implementation}: {str(failure).partition(chr(10))[0]}")
-            continue
-        if not error <= TOLERANCE:
-            notes.append(f"{implementation}: packed and solo gradients differ by {error:.1e}")
+            notes.append(f"no {backend}: {first_line(failure)}")
             continue
         model.set_attn_implementation(implementation)
-        name: Backend = "variable-length attention" if half_on_gpu else "per-sample attention"
-        return Separation(name if fast else "block mask", error, "; ".join(notes))
-    model.set_attn_implementation(plain)
-    return Separation("one sample a row", 0.0, "; ".join(notes))
+        return Separation(backend, error, "; ".join(notes))
+    model.set_attn_implementation(own)
+    return Separation("one sample a row", trial.prove_alone(), "; ".join(notes))
 
 
-def divergence(model: PreTrainedModel, plain: str, run: Forward = forward) -> float:
-    """The relative error of `run`'s LoRA gradient over a packed row, against its samples one by one with `plain`
-    attention. `model` is a small one of any class; it is left with an adapter on it."""
+def _backend(implementation: str, device: torch.device, half: torch.dtype | None) -> Backend:
+    if implementation != PACKED:
+        return "block mask"
+    return "variable-length attention" if half and device.type == "cuda" else "per-sample attention"
+
+
+def _state_carried(model: PreTrainedModel) -> str:
+    """In words, that it has layers which no border of a sample stops; empty where it has none."""
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or (
+        ["recurrent"] if getattr(model, "_is_stateful", False) else []
+    )
+    found = sorted({kind for kind in kinds if any(word in kind for word in RECURRENT)})
+    named = ", ".join(found).replace("_", " ")
+    return f"its {named} layers carry a state from one sample of a row into the next" if found else ""
+
+
+def first_line(failure: BaseException) -> str:
+    return str(failure).strip().partition("\n")[0] or type(failure).__name__
+
+
+def _expect_an_ordinary_model_to_pass() -> None:
+    """Whether a class can pack is its own affair. That Llama cannot is a fault here, and then nothing is trusted."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        llama = LlamaForCausalLM(
+            LlamaConfig(
+                hidden_size=64,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                vocab_size=64,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+            )
+        )
+    try:
+        trial = Trial(narrow(llama, None), WHOLE[0])
+        for implementation in (PACKED, WHOLE[0]):
+            trial.prove(implementation)
+    except MODEL_FAILURES as failure:
+        raise ModelError(
+            f"packed samples cannot be kept apart, not even in a plain Llama: {first_line(failure)}",
+            where="the installed torch, transformers and peft",
+            fix="install the versions that this project was tested with, constraints.txt; ilk doctor compares them",
+        ) from failure
+
+
+# --- the proof ---------------------------------------------------------------------------------------------------
+
+
+class Trial:
+    """A narrow model with an adapter, four short samples, and the gradient that they have alone.
+
+    `own` is the attention that the class has by itself: what the others are measured by.
+    """
+
+    def __init__(self, small: PreTrainedModel, own: str, lora: LoraConfig | None = None) -> None:
+        """Raises ModelError where the narrow model runs, but not with such an adapter; any of MODEL_FAILURES where no
+        trial is possible."""
         generator = np.random.default_rng(0)
-        implementation = model.config._attn_implementation
-        vocabulary = cast("torch.nn.Embedding", model.get_input_embeddings()).num_embeddings
-        samples = [_random_sample(generator, length, vocabulary) for length in (9, 5, 14, 7)]
-        config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
-        adapted = get_peft_model(model, config).eval()  # no dropout
-        cpu = torch.device("cpu")
-        packed = _gradient(adapted, [lay(samples, cpu)], run)
-        model.set_attn_implementation(plain)
-        solo = _gradient(adapted, [lay([sample], cpu) for sample in samples], _forward_alone)
-        model.set_attn_implementation(implementation)
-        return float((packed - solo).norm() / solo.norm())
+        vocabulary = cast("torch.nn.Embedding", small.get_input_embeddings()).num_embeddings
+        self.samples = [_random_sample(generator, length, vocabulary) for length in LENGTHS]
+        self.device = torch.device("cpu")
+        self.small, self.own = small, own
+        self._take(own)
+        with torch.no_grad():
+            _forward_alone(small, lay(self.samples[:1], self.device))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.adapted = cast("PeftModel", get_peft_model(small, _trial_lora(lora)))
+        try:
+            self.solo = self._gradient([[sample] for sample in self.samples], _forward_alone)
+        except MODEL_FAILURES as failure:
+            raise self._untrainable(first_line(failure)) from failure
+
+    def prove(self, implementation: str, run: Forward | None = None) -> float:
+        """The relative error of `run`'s LoRA gradient over a packed row, against its samples one by one.
+
+        Raises NotImplementedError where it exceeds TOLERANCE, or where in training mode, dropout included, a
+        sample's loss has a gradient in another sample.
+        """
+        run = run or forward
+        self._take(implementation)
+        error = float((self._gradient([self.samples], run) - self.solo).norm() / self.solo.norm())
+        if not error <= TOLERANCE:
+            raise NotImplementedError(f"packed and solo gradients differ by {error:.1e}")
+        self._expect_no_influence(run)
+        return error
+
+    def prove_alone(self) -> float:
+        """The same of rows that hold one sample each. Raises ModelError: there is no slower way."""
+        try:
+            self._take(self.own)
+            error = float((self._gradient([[one] for one in self.samples], forward) - self.solo).norm())
+            self.adapted.train()
+            forward(self.adapted, lay(self.samples[:1], self.device))
+        except MODEL_FAILURES as failure:
+            raise self._untrainable(first_line(failure)) from failure
+        finally:
+            self.adapted.eval()
+        error /= float(self.solo.norm())
+        if not error <= TOLERANCE:
+            raise self._untrainable(f"gradients of a sample differ from the plainest computation by {error:.1e}")
+        return error
+
+    def expect_sound_half(self, implementation: str, device: torch.device, half: torch.dtype) -> None:
+        """In half precision a small leak would hide in rounding, so three things are asked for on the device itself:
+        packed and solo gradients differ no more than rounding moves the solo one, the attention rounds about as the
+        plain one does, and no logit of a sample changes by a bit when another sample does.
+
+        Raises NotImplementedError.
+        """
+        trial = self._in_half(device, half)
+        alone = [[sample] for sample in trial.samples]
+        trial._take(self.own)
+        plain = trial._gradient(alone, _forward_alone)
+        trial._take(implementation)
+        solo, packed = trial._gradient(alone, forward), trial._gradient([trial.samples], forward)
+        rounding = float((solo - self.solo).norm())
+        if not float((packed - solo).norm()) <= rounding:
+            raise NotImplementedError("packed and solo gradients differ by more than half precision explains")
+        if not rounding <= COARSER * float((plain - self.solo).norm()):
+            raise NotImplementedError("gradients in half precision are further off than those of plain attention")
+        trial._expect_no_influence(forward)
+        trial._expect_the_same_bits()
+
+    def _in_half(self, device: torch.device, half: torch.dtype) -> Trial:
+        """As training holds it: the base in half precision, the adapter in float32, computed under autocast."""
+        trial = copy.copy(self)
+        trial.adapted = copy.deepcopy(self.adapted)
+        trial.small = cast("PreTrainedModel", trial.adapted.get_base_model())
+        trial.device = device
+        trial.adapted.to(device)
+        for parameter in trial.adapted.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.to(half)
+        return trial
+
+    @property
+    def _precision(self) -> AbstractContextManager[object]:
+        return (
+            nullcontext() if self.small.dtype == torch.float32 else torch.autocast(self.device.type, self.small.dtype)
+        )
+
+    def _take(self, implementation: str) -> None:
+        self.small.set_attn_implementation(implementation)
+        if self.small.config.get_text_config()._attn_implementation != implementation:
+            raise NotImplementedError(f"{type(self.small).__name__} has an attention of its own")
+
+    def _gradient(self, rows: Sequence[Sequence[Encoded]], run: Forward) -> torch.Tensor:
+        self.adapted.eval()  # no dropout
+        trained = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+        total = torch.zeros((), device=self.device)
+        for samples in rows:
+            row = lay(samples, self.device)
+            with self._precision:
+                logits = run(self.adapted, row)
+            total = total + token_losses(logits, row.targets).sum()
+        parts = torch.autograd.grad(total, trained, allow_unused=True, materialize_grads=True)
+        return torch.cat([part.flatten() for part in parts]).double().cpu()
+
+    def _expect_no_influence(self, run: Forward) -> None:
+        """In training mode, with every dropout on: the gradient of a sample's loss in the word vectors of the others
+        is zero, which no rounding touches."""
+        vectors: list[torch.Tensor] = []
+        embedding = self.small.get_input_embeddings()
+        hook = embedding.register_forward_hook(lambda *called: vectors.append(called[2].requires_grad_()))
+        row = lay(self.samples, self.device)
+        self.adapted.train()
+        try:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), self._precision:
+                losses = token_losses(run(self.adapted, row), row.targets)
+        finally:
+            hook.remove()
+            self.adapted.eval()
+        for number, (start, end) in enumerate(pairwise(row.borders.tolist())):
+            own = torch.from_numpy(np.flatnonzero(row.owners == number)).to(self.device)
+            (gradient,) = torch.autograd.grad(losses[own].sum(), vectors[:1], retain_graph=True)
+            strangers = gradient[:, :start].abs().sum() + gradient[:, end:].abs().sum()
+            if float(strangers) != 0:
+                raise NotImplementedError("in training mode samples of a row see each other")
+
+    def _expect_the_same_bits(self) -> None:
+        """Another first sample of the same length must not change a bit of the others' logits."""
+        other = _random_sample(np.random.default_rng(1), LENGTHS[0], int(self.samples[0].ids.max()) + 1)
+        found = []
+        for first in (self.samples[0], other):
+            row = lay([first, *self.samples[1:]], self.device)
+            with torch.no_grad(), self._precision:
+                logits = forward(self.adapted, row)
+            found.append(logits[torch.from_numpy(row.owners > 0).to(self.device)])
+        if not torch.equal(*found):
+            raise NotImplementedError("a sample's logits change when another sample of the row does")
+
+    def _untrainable(self, why: str) -> ModelError:
+        return ModelError(
+            f"{type(self.small).__name__} cannot be trained here: {why}",
+            where=str(self.small.config.name_or_path),
+            fix="name other lora.targets, or train a causal language model of the usual kind (Llama, Granite, …)",
+        )
+
+
+def _trial_lora(lora: LoraConfig | None) -> LoraConfig:
+    """The adapter that will be trained, at a small rank and with an update that is not zero as it is at first."""
+    told = copy.deepcopy(lora) or LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM")
+    told.r, told.lora_alpha, told.init_lora_weights = 4, 8, False
+    return told
 
 
 def _forward_alone(model: torch.nn.Module, row: PackedRow) -> torch.Tensor:
@@ -247,78 +369,6 @@ def _forward_alone(model: torch.nn.Module, row: PackedRow) -> torch.Tensor:
     return logits[0, row.predict]
 
 
-def _gradient(model: torch.nn.Module, rows: Sequence[PackedRow], run: Forward) -> torch.Tensor:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    loss = torch.stack([token_losses(run(model, row), row.targets).sum() for row in rows]).sum()
-    parts = torch.autograd.grad(loss, trained, allow_unused=True, materialize_grads=True)
-    return torch.cat([part.flatten() for part in parts]).double()
-
-
 def _random_sample(generator: np.random.Generator, length: int, vocabulary: int) -> Encoded:
     trained = np.arange(length) >= length // 2
     return Encoded("", "", generator.integers(0, vocabulary, length), trained)
-
-
-def _expect_plain_layers(model: PreTrainedModel, *, half_on_gpu: bool) -> None:
-    """A small model cannot show a window that is wider than its samples, so windows are read off the configuration."""
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"} or (not hasattr(config, "layer_types") and getattr(config, "sliding_window", None)):
-        raise NotImplementedError(
-            f"its layers are of kind {', '.join(sorted(kinds - {'full_attention'})) or 'sliding'}"
-        )
-    if half_on_gpu and getattr(config, "attention_dropout", None):
-        raise NotImplementedError("variable-length attention has no dropout")
-
-
-def _small(model: PreTrainedModel, implementation: str) -> PreTrainedModel:
-    """A narrow model of the same class with one layer of each kind, two at least, and attention that picks sharply."""
-    config = copy.deepcopy(model.config)
-    text = config.get_text_config()
-    heads, shared = text.num_attention_heads, getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    sizes: dict[str, object] = {
-        "vocab_size": 64,
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 4 if shared == heads else 2,
-        "head_dim": 16,
-        "num_hidden_layers": 2,
-        "pad_token_id": None,
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
-    kinds = list(dict.fromkeys(getattr(text, "layer_types", None) or []))
-    if kinds:
-        sizes["layer_types"] = (kinds * 2)[: max(2, len(kinds))]
-        sizes["num_hidden_layers"] = max(2, len(kinds))
-    for name, value in sizes.items():
-        if hasattr(text, name):
-            setattr(text, name, value)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        small = type(model)(config)
-        with torch.no_grad():
-            for parameter in small.parameters():
-                if parameter.ndim == 2:
-                    parameter.normal_(0.0, 0.3)  # logits of attention spread over ±10: a leak cannot hide in rounding
-    small.set_attn_implementation(implementation)
-    return small
-
-
-def _expect_varlen_to_be_exact(device: torch.device) -> None:
-    """The kernel runs in half precision only, where a small leak would hide in rounding. So it is asked what no
-    rounding touches: the gradient of one sample's output in another sample's tokens, or in later ones, is zero."""
-    generator = torch.Generator().manual_seed(0)
-    shape = (1, 4, 48, 64)
-    exact = [torch.randn(shape, generator=generator).to(device) for _ in range(3)]
-    half = [tensor.to(torch.bfloat16).requires_grad_() for tensor in exact]
-    borders = torch.tensor([0, 16, 48], dtype=torch.int32, device=device)
-    expected = _by_sample(exact[0], exact[1], exact[2], borders)
-    found = _by_kernel(half[0], half[1], half[2], borders, 32)
-    if float((found.float() - expected).norm() / expected.norm()) > HALF_TOLERANCE:
-        raise NotImplementedError("the variable-length kernel differs from plain attention")
-    for tensor in torch.autograd.grad(found[:, 16:32].float().sum(), half):
-        outside = tensor[:, :, :16].abs().sum() + tensor[:, :, 32:].abs().sum()
-        if float(outside):
-            raise NotImplementedError("the variable-length kernel lets samples see each other")

@@ -93,13 +93,17 @@ class Chat:
     def _by_marks(self, conversations: list[list[Turn]]) -> list[Tokens]:
         try:
             rendered = self._tokenizer.apply_chat_template(
-                conversations, return_assistant_tokens_mask=True, return_dict=True
+                conversations,
+                return_assistant_tokens_mask=True,
+                return_dict=True,
+                tokenizer_kwargs={"return_offsets_mapping": True},
             )
         except (jinja2.TemplateError, TypeError) as error:
             raise self._unrenderable(error) from error
         encoded = cast("dict[str, list[list[int]]]", rendered)
-        masks = encoded["assistant_masks"]
-        return [(ids, [bool(flag) for flag in mask]) for ids, mask in zip(encoded["input_ids"], masks, strict=True)]
+        spans = cast("dict[str, list[list[tuple[int, int]]]]", rendered)["offset_mapping"]
+        found = zip(encoded["input_ids"], encoded["assistant_masks"], spans, strict=True)
+        return [(ids, whole_characters([bool(flag) for flag in mask], offsets)) for ids, mask, offsets in found]
 
     def _by_prefixes(self, conversations: list[list[Turn]], names: list[str]) -> list[Tokens]:
         texts = [self._render(conversation) for conversation in conversations]
@@ -149,6 +153,15 @@ class Chat:
 def turns(messages: Sequence[Message]) -> list[Turn]:
     """Messages as chat templates take them. No system message is added: what was asked is what is trained."""
     return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def whole_characters(trained: Sequence[bool], offsets: Sequence[tuple[int, int]]) -> list[bool]:
+    """The mask with every byte of a character learnt whose first byte is: transformers ends a span at the first."""
+    mask = list(trained)
+    for place in range(1, len(mask)):
+        if mask[place - 1] and offsets[place] == offsets[place - 1]:
+            mask[place] = True
+    return mask
 
 
 def to_the_end(ids: Sequence[int], trained: Sequence[bool], end: int) -> list[bool]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from instructlab_like.dataset.card import TEST
-from instructlab_like.dataset.mix import REPLAY, Replay
+from instructlab_like.dataset.mix import REPLAY, Replay, replay_counts
 from instructlab_like.dataset.rows import phase_of, row
 from instructlab_like.records import Row, Sample, digest, ngrams, normalise, plain
 
@@ -63,13 +63,15 @@ def mix(
     mixed: list[Row] = []
     for phase, new, older, repeated in (("knowledge", knowledge, [], 0.0), ("skills", skills, again, knowledge_share)):
         if new:
-            total = len(new) / (1 - share - (repeated if older else 0.0))
             told = [
                 Row(messages=one.messages, phase=phase, leaf=REPLAY, sample=digest(plain(one))[:32]) for one in replay
             ]
             old = shuffled({one.sample: one for one in told}.values(), f"{phase} replay", seed)
             chosen = shuffled(older, f"{phase} again", seed)
-            mixed += shuffled([*new, *old[: round(share * total)], *chosen[: round(repeated * total)]], phase, seed)
+            first, second = replay_counts(
+                len(new), bases=len(old), knowledge=len(chosen), share=share if replay else 0.0, repeated=repeated
+            )
+            mixed += shuffled([*new, *old[:first], *chosen[:second]], phase, seed)
     return mixed
 
 

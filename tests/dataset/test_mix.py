@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from instructlab_like.dataset import mix as mixing
 from instructlab_like.errors import RecipeError
@@ -74,3 +76,35 @@ def test_the_order_is_a_shuffle_that_depends_on_rows_and_seed_alone(train, repla
 def test_shares_that_leave_no_room_are_refused(train, replay):
     with pytest.raises(RecipeError, match="fill the whole skills phase"):
         mix(train, replay, share=0.8, seed=0)
+
+
+@given(
+    st.integers(1, 3000),
+    st.integers(0, 500),
+    st.integers(0, 500),
+    st.sampled_from([0, 0.01, 0.05, 0.2, 0.25, 0.5]),
+    st.sampled_from([0, 0.01, 0.05, 0.2, 0.45]),
+)
+def test_shares_are_of_rows_and_met_to_the_nearest_row(new, bases, knowledge, share, repeated):
+    found = mixing.replay_counts(new, bases=bases, knowledge=knowledge, share=share, repeated=repeated)
+    rows = new + sum(found)
+    for count, there, wanted in ((found[0], bases, share), (found[1], knowledge, repeated)):
+        assert 0 <= count <= there
+        if count < there:
+            assert abs(count - wanted * rows) <= 1
+        else:
+            assert count <= wanted * rows + 1
+
+
+def test_without_rows_of_the_base_the_share_of_knowledge_is_met_all_the_same(train):
+    rows = mix(train, [], share=0.25, knowledge_share=0.25, seed=0)
+    assert counts(rows, "skills") == (80, 0, 20)
+
+
+def test_too_few_rows_of_the_base_leave_the_share_of_knowledge_as_it_is(train, replay):
+    rows = mix(train, replay[:4], share=0.25, knowledge_share=0.2, seed=0)
+    assert counts(rows, "skills") == (80, 4, 16)
+
+
+def test_without_rows_of_the_base_their_share_takes_no_room(train):
+    assert counts(mix(train, [], share=0.8, knowledge_share=0.25, seed=0), "skills") == (80, 0, 20)

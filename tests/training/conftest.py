@@ -52,6 +52,10 @@ def dataset(tmp_path: Path) -> Path:
         for number in range(24)
     ]
     write(tmp_path / "dataset", knowledge, skills)
+    test = [row("skills", "skills/sum", number, f"{number} plus 1?", str(number + 1)) for number in range(30, 40)]
+    test += [row("knowledge", f"knowledge/flags{n % 2}", n, f"The flag of Land {n}?", COLOURS[n % 3]) for n in range(8)]
+    lines = "".join(json.dumps(one | {"sample": f"test-{one['sample']}"}) + "\n" for one in test)
+    (tmp_path / "dataset" / "data" / "test.jsonl").write_text(lines, encoding="utf-8")
     return tmp_path / "dataset"
 
 

@@ -18,10 +18,9 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from tiny_chat_model import make_model, make_tokenizer
 
-from instructlab_like.recipe import PhaseRecipe
 from instructlab_like.tuning import checkpoint
+from instructlab_like.tuning.checkpoint import Reference
 from instructlab_like.tuning.loss import LeafLoss, LossBook
-from instructlab_like.tuning.phases import Phase
 from instructlab_like.tuning.separate import keep_apart
 from instructlab_like.tuning.tokens import Encoded
 from instructlab_like.workspace import read_records
@@ -54,9 +53,10 @@ def gradient(lora: ModuleType) -> Callable[..., torch.Tensor]:
         config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
         torch.manual_seed(0)
         adapted = get_peft_model(model, config)
-        trainee = lora.Trainee("tiny", adapted, adapted, make_tokenizer(), Process(index, count))
-        phase = Phase(0, PhaseRecipe(name="knowledge"), tuple(s for row in batch for s in row), 64, 1, True, 0)
-        lora.backward(batch, trainee, LossBook(["leaf0", "leaf1"]), lora.Progress(phase, lora.silent))
+        trainee = lora.Trainee(
+            "tiny", Reference("./tiny", None), "id", adapted, adapted, make_tokenizer(), Process(index, count)
+        )
+        lora.backward(1, batch, trainee, LossBook([sample for row in batch for sample in row], {}))
         return torch.cat([parameter.grad.flatten() for parameter in trainee.parameters])
 
     return of

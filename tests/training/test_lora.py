@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(
 
     def interrupted(phase, *others):
         if phase.recipe.name == "skills":
-            raise KeyboardInterrupt
+            raise lora.Ended(signal.SIGINT)
         return steps(phase, *others)
 
     with monkeypatch.context() as patch:
@@ -189,6 +190,135 @@ def test_a_loss_that_leaves_the_numbers_stops_the_phase(
     assert "the loss left the finite numbers at step" in capsys.readouterr().err
     assert not (tmp_path / "out" / "checkpoints").exists()
     assert json.loads((tmp_path / "out" / "failure.json").read_bytes())["code"] == 3
+
+
+@pytest.fixture
+def call(lora: ModuleType, arguments: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the script with further options."""
+
+    def ran(*options: str, out: str = "out", **told: object) -> int:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments(out, **told), *options])
+        code: int = lora.main()
+        return code
+
+    return ran
+
+
+def stopped(lora: ModuleType, call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, **told: object) -> None:
+    """A training that was stopped in its second phase, with checkpoints of it."""
+    keep = lora.keep
+
+    def ended(step: int, phase: object, *others: object) -> None:
+        keep(step, phase, *others)
+        if phase.recipe.name == "skills":  # type: ignore[attr-defined]
+            raise lora.Ended(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lora, "keep", ended)
+        assert call(**told) == 128 + signal.SIGTERM
+
+
+def test_a_dry_run_says_what_and_how_long_and_writes_nothing(
+    call: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "knowledge  24 samples" in said
+    assert "memory     needs " in said
+    assert "time       " in said
+    assert "step 1/" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_first_rows_are_shown_as_the_model_sees_them(
+    call: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("--show-batch", "2") == 0
+    said = capsys.readouterr().out
+    assert "row 2 of 2" in said
+    assert "knowledge/flags1" in said
+    assert "⟦" in said
+    assert "cells empty" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--yes", "--restart"])
+def test_a_stopped_training_does_not_go_on_with_other_data_unless_told_to(
+    call: Callable[..., int],
+    lora: ModuleType,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    stopped(lora, call, monkeypatch)
+    change(dataset, "skills", "plus 1?", "and 1?")
+    capsys.readouterr()
+    assert call() == 2
+    said = capsys.readouterr().err
+    assert "cannot go on" in said
+    assert "--restart" in said
+    assert list((tmp_path / "out" / "checkpoints").glob("skills-*"))
+    assert call(option) == 0
+    kept = "knowledge: trained before from the same inputs" in capsys.readouterr().out
+    assert kept is (option == "--yes")
+    assert not list((tmp_path / "out" / "checkpoints").glob("skills-*"))
+    assert call(out="fresh") == 0
+    assert sha(tmp_path / "out") == sha(tmp_path / "fresh")
+
+
+def test_a_checkpoint_of_another_build_or_of_more_processes_is_refused(
+    call: Callable[..., int],
+    lora: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stopped(lora, call, monkeypatch)
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(lora.state, "build", lambda: "torch 9.9")
+        assert call() == 2
+    assert "and this is torch 9.9" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        found = lora.state.read
+        patch.setattr(lora.state, "read", lambda folder: found(folder).model_copy(update={"processes": 8}))
+        assert call() == 2
+    assert "was saved by 8 processes, and this training has 1" in capsys.readouterr().err
+    assert call() == 0
+
+
+def test_a_phase_that_harms_what_is_protected_is_not_taken_and_stays_to_be_looked_at(
+    call: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phases = [
+        {"name": "knowledge", "epochs": 30, "learning_rate": 2e-2},
+        {"name": "skills", "epochs": 20, "learning_rate": 5e-2},
+    ]
+    assert call(phases=phases, protect=["knowledge"], protect_margin=0.01) == 0
+    said = capsys.readouterr().out
+    assert "skills: no checkpoint goes on: each of 4 checkpoints harms what is protected" in said
+    assert "VETO" in said
+    out = tmp_path / "out"
+    assert checkpoint.verify(out / "checkpoints" / "skills-vetoed")
+    knowledge, final = (load_file(out / place / checkpoint.WEIGHTS) for place in ("checkpoints/knowledge", "adapter"))
+    assert all(torch.equal(tensor, final[name]) for name, tensor in knowledge.items())
+
+
+@pytest.mark.parametrize("kind", [{"dora": True}, {"rslora": True}])
+def test_other_kinds_of_lora_train_and_go_on_alike(
+    call: Callable[..., int],
+    lora: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: dict[str, bool],
+) -> None:
+    told = {"rank": 4, "alpha": 8, **kind}
+    assert call(lora=told) == 0
+    with monkeypatch.context() as patch:
+        stopped(lora, lambda: call(out="again", lora=told), patch)
+    assert call(out="again", lora=told) == 0
+    assert sha(tmp_path / "again") == sha(tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_an_end_token_that_the_marks_leave_out_is_learnt_all_the_same() -> None:
     assert learnt(tokenizer, encoded) == "Eight.<|end|>None.<|end|>"
 
 
+@pytest.mark.parametrize("last", ["😀", "中", "café", "“so”", "👩‍👩‍👧"])
+def test_all_bytes_of_an_answer_s_last_character_are_learnt_and_its_end(last: str) -> None:
+    tokenizer = make_tokenizer(MARKED.replace("<|end|>{% endgeneration %}", "{% endgeneration %}<|end|>"))
+    (encoded,) = Chat(tokenizer, "tiny").encode([row("Legs?", f"Eight {last}", "Wings?", last)])
+    assert learnt(tokenizer, encoded) == f"Eight {last}<|end|>{last}<|end|>"
+
+
 def test_a_line_break_after_the_end_token_is_not_learnt() -> None:
     tokenizer = make_tokenizer(UNMARKED.replace("<|end|>", "<|end|>\n"))
     (encoded,) = Chat(tokenizer, "tiny").encode([row("Legs?", "Eight.", "Wings?", "None.")])

@@ -1,0 +1,267 @@
+"""What replay keeps: the score of a first phase after a second one whose rows hold 0, 1, 5 or 20 % of the first's."""
+
+from __future__ import annotations
+
+import os
+import random
+import runpy
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+import torch
+
+from instructlab_like.dataset.mix import mix
+from instructlab_like.evaluation.answering import answer
+from instructlab_like.generation import simulation
+from instructlab_like.recipe import EvaluateRecipe
+from instructlab_like.records import Item, Lineage, Message, Row, Sample, SimulationTask, Skill, digest
+from instructlab_like.taxonomy.read import read_tree
+from instructlab_like.tuning.loss import token_losses
+from instructlab_like.tuning.models import load_adapter, load_base
+from instructlab_like.tuning.tokens import Chat
+from instructlab_like.workspace import write_records
+
+Run: TypeAlias = Callable[[Sequence[str]], int]
+
+ROOT = Path(__file__).parents[1]
+BASE = ROOT / "training" / "base" / "model"
+LEAF = "knowledge/made_up"
+SHARES = (0.0, 0.01, 0.05, 0.2)
+SEEDS = (0, 1, 2)
+HELD_OUT = 2  # phrasings of each fact
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How large the two phases are; the second is as long for every share, but for the replayed rows themselves.
+
+    Few facts, so that one row in twenty of the second phase comes back to each of them some four times an epoch.
+    """
+
+    facts: int = 6
+    first_epochs: float = 12
+    skill_rows: int = 480  # of each of three skills a third
+    second_epochs: float = 4
+    first_rate: float = 2e-3
+    second_rate: float = 1e-3  # lower than the first, as in LAB
+    rank: int = 32
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How well the first phase's held-out questions are answered; `share` None: right after that phase."""
+
+    seed: int
+    share: float | None
+    rows: int  # of the first phase, among the second's
+    part: float  # which these are of the second's rows
+    score: float  # exact match
+    loss: float  # nats a token of the right answers
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in SEEDS:
+            for kept in measured(Trial(), SHARES, launched, seed=seed, folder=Path(folder) / str(seed)):
+                name = "after the first phase" if kept.share is None else f"after the second, {kept.share:.0%} replay"
+                print(f"  seed {seed}  {name:<30} {kept.score:.3f} right, loss {kept.loss:.2f}", flush=True)
+                found.append(kept)
+    for line in table(found):
+        print(f"  {line}")
+
+
+def measured(trial: Trial, shares: Sequence[float], run: Run, *, seed: int, folder: Path) -> Iterator[Kept]:
+    """Train the first phase once, and the second from it with each share; score the first phase's questions.
+
+    `run` takes the arguments of training/lora.py and gives its exit code.
+    """
+    learnt, asked = facts(trial.facts, seed=seed)
+    samples = [*learnt, *skills(trial.skill_rows, seed=seed)]
+    first = folder / "first"
+    written(first, samples, share=0.0, seed=seed)
+    trained(first, trial, ["knowledge"], run, seed=seed)
+    yield scored(first / "out" / "adapter", asked, seed=seed, share=None, rows=0, part=0.0)
+    for share in shares:
+        place = folder / f"{share:g}"
+        rows = written(place, samples, share=share, seed=seed)
+        part = rows / (rows + len(samples) - len(learnt))
+        shutil.copytree(first / "out" / "checkpoints" / "knowledge", place / "out" / "checkpoints" / "knowledge")
+        trained(place, trial, ["knowledge", "skills"], run, seed=seed)
+        yield scored(place / "out" / "adapter", asked, seed=seed, share=share, rows=rows, part=part)
+
+
+# --- the two phases ---------------------------------------------------------------------------------------------
+
+
+def facts(count: int, *, seed: int) -> tuple[list[Sample], list[Item]]:
+    """Facts of an invented world: each is asked in about twenty phrasings, of which HELD_OUT are never trained."""
+    worlds = runpy.run_path(str(ROOT / "training" / "base" / "worlds.py"))  # what the base was made from: no package
+    world = worlds["World"](random.Random(f"forgetting {seed}"), held_out=True)
+    samples: list[Sample] = []
+    items: list[Item] = []
+    while len(items) < HELD_OUT * count:
+        (fact,) = world.facts(1)
+        known = worlds["TABLES"]["relations"][fact.relation]
+        asks = [text.format(s=fact.subject, **fact.extra) for text in known["ask"]]
+        gaps = [text.format(s=fact.subject, v="____", **fact.extra) for text in known["say"]]
+        asks = list(dict.fromkeys(asks))
+        if len(asks) <= HELD_OUT or any(asks[0] == item.question for item in items):
+            continue
+        for question in asks[:HELD_OUT]:
+            told = {"question": question, "answer": fact.value}
+            items.append(Item(id=digest(told)[:32], leaf=LEAF, source="heldout", **told))
+        trained_on = [
+            *asks[HELD_OUT:],
+            *(cloze + gap[0].upper() + gap[1:] for cloze in worlds["CLOZE"] for gap in gaps),
+        ]
+        samples += [sample(LEAF, "knowledge", question, fact.value) for question in dict.fromkeys(trained_on)]
+    return samples, items
+
+
+def skills(count: int, *, seed: int) -> list[Sample]:
+    """Pairs of the starter tree's simulated skills."""
+    leaves, _ = read_tree(ROOT / "taxonomy")
+    able = [leaf for leaf in leaves if isinstance(leaf, Skill) and leaf.simulation is not None]
+    found: list[Sample] = []
+    for leaf in able:
+        assert leaf.simulation is not None
+        task = SimulationTask(
+            leaf=leaf.path,
+            leaf_blob=leaf.blob,
+            flow="simulation",
+            simulation=leaf.simulation,
+            count=count // len(able),
+            seed=seed,
+        )
+        found += simulation.draw(task)
+    return found
+
+
+def sample(leaf: str, kind: str, question: str, answered: str) -> Sample:
+    return Sample.model_validate(
+        {
+            "id": digest([leaf, question, answered])[:32],
+            "kind": kind,
+            "question": question,
+            "answer": answered,
+            "lineage": Lineage(leaf=leaf, leaf_blob="0" * 40, method="rules", model="rules/1"),
+        }
+    )
+
+
+# --- training and scoring ---------------------------------------------------------------------------------------
+
+
+def written(folder: Path, samples: Sequence[Sample], *, share: float, seed: int) -> int:
+    """Write the dataset as `ilk generate` mixes it; how many of its second phase's rows are of the first."""
+    data = folder / "dataset" / "data"
+    data.mkdir(parents=True)
+    rows = list(mix(samples, [], share=0.0, knowledge_share=share, seed=seed))
+    for phase in ("knowledge", "skills"):
+        write_records(data / f"{phase}-train.jsonl", [row for row in rows if row.phase == phase])
+    return sum(row.phase == "skills" and row.kind == "knowledge" for row in rows)
+
+
+def trained(folder: Path, trial: Trial, phases: Sequence[str], run: Run, *, seed: int) -> None:
+    settings = {"knowledge": (trial.first_epochs, trial.first_rate), "skills": (trial.second_epochs, trial.second_rate)}
+    recipe = {
+        "model": str(BASE),
+        "lora": {"rank": trial.rank, "alpha": 2 * trial.rank},
+        "phases": [{"name": name, "epochs": settings[name][0], "learning_rate": settings[name][1]} for name in phases],
+        "row_tokens": 512,
+        "batch_tokens": 512,
+        "choose": "last",  # what replay keeps, not what a choice among checkpoints rescues
+        "threads": 1,
+        "seed": seed,
+    }
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    (out / "recipe.json").write_bytes(orjson.dumps({"train": recipe}))
+    places = {"run-folder": folder, "dataset": folder / "dataset", "recipe": out / "recipe.json", "out": out}
+    code = run([part for name, place in places.items() for part in (f"--{name}", str(place))])
+    if code:
+        raise RuntimeError(f"training in {folder} ended with code {code}")
+
+
+def launched(arguments: Sequence[str]) -> int:
+    """Run training/lora.py as its users do, in a process of its own; what it says is shown when it fails."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "training" / "lora.py"), *arguments]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout, done.stderr, sep="\n", flush=True)
+    return done.returncode
+
+
+def scored(adapter: Path, asked: Sequence[Item], *, seed: int, share: float | None, rows: int, part: float) -> Kept:
+    recipe = EvaluateRecipe(threads=1, max_new_tokens=24)
+    answers = answer(str(BASE), [("tuned", adapter)], asked, recipe, on_progress=lambda *_: None)
+    right = [one.score for one in answers if one.model == "tuned"]
+    score = statistics.mean(right)
+    return Kept(seed=seed, share=share, rows=rows, part=part, score=score, loss=loss(adapter, asked))
+
+
+@torch.inference_mode()
+def loss(adapter: Path, asked: Sequence[Item]) -> float:
+    """Of the right answers, in nats a token."""
+    base, tokenizer = load_base(str(BASE), torch.float32)
+    rows = [
+        Row(
+            messages=(Message(role="user", content=item.question), Message(role="assistant", content=item.answer)),
+            phase="knowledge",
+            leaf=item.leaf,
+            sample=item.id,
+        )
+        for item in asked
+    ]
+    model = load_adapter(base, adapter, "tuned")
+    total, tokens = 0.0, 0
+    for encoded in Chat(tokenizer, str(BASE)).encode(rows):
+        ids = torch.as_tensor(encoded.ids)[None]
+        learnt = torch.as_tensor(encoded.trained)[1:]
+        logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+        total += float(token_losses(logits[learnt], ids[0, 1:][learnt]).sum())
+        tokens += int(learnt.sum())
+    return total / tokens
+
+
+def table(found: Sequence[Kept]) -> Iterator[str]:
+    """Means over the seeds, with 95 % intervals of the mean by the t distribution; `kept`: of the score before."""
+    before = {one.seed: one for one in found if one.share is None}
+    yield f"{'second phase':<12} {'replayed rows':>14} {'right':>22} {'of it kept':>22} {'loss':>22}"
+    for share in (None, *sorted({one.share for one in found if one.share is not None})):
+        ones = [one for one in found if one.share == share]
+        parts = [
+            interval([one.score for one in ones]),
+            interval([one.score / before[one.seed].score for one in ones]) if share is not None else "",
+            interval([one.loss for one in ones]),
+        ]
+        name = "none yet" if share is None else f"{share:.0%} replay"
+        # All of the first phase's rows may be fewer than the share asks for.
+        rows = f"{statistics.mean(one.rows for one in ones):.0f} = {statistics.mean(one.part for one in ones):.1%}"
+        yield f"{name:<12} {rows:>14} " + " ".join(f"{part:>22}" for part in parts)
+
+
+T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # two-sided, by degrees of freedom from 1
+
+
+def interval(values: Sequence[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.3f}"
+    half = T_95[len(values) - 2] * statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean:.3f} [{mean - half:.3f}–{mean + half:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

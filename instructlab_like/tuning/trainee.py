@@ -1,0 +1,87 @@
+"""The model under training: a frozen base with a fresh adapter, on the device and in the processes of the launcher."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate.accelerator import Accelerator
+from accelerate.utils import parse_flag_from_env, set_seed
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from instructlab_like.errors import RecipeError
+from instructlab_like.recipe import LoraRecipe, TrainRecipe
+from instructlab_like.tuning.checkpoint import Reference
+from instructlab_like.tuning.models import reference, weights_id
+from instructlab_like.workspace import cores
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """`adapted` is the PEFT model itself, `prepared` what accelerate made of it; `weights` identifies the base's."""
+
+    name: str
+    base: Reference  # how a file that travels names it
+    weights: str
+    adapted: PeftModel
+    prepared: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    accelerator: Accelerator
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+
+
+def start(recipe: TrainRecipe, out: Path) -> Accelerator:
+    """Take the device that the launcher chose; on a CPU, its threads."""
+    gpu = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
+    native = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and native)
+    accelerator = Accelerator(
+        mixed_precision="bf16" if half else "no",
+        log_with=list(recipe.trackers) or None,
+        project_dir=out / "trackers",
+    )
+    if accelerator.device.type == "cpu":
+        sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(recipe.threads or max(1, cores() // sharing))
+    return accelerator
+
+
+def working_type(accelerator: Accelerator) -> torch.dtype:
+    """Of the frozen base; the adapter itself is always kept in float32."""
+    return torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
+
+
+def adapt(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    recipe: TrainRecipe,
+    accelerator: Accelerator,
+) -> Trainee:
+    """Put a fresh adapter on the base. Its first values come from the seed, so two runs start alike."""
+    named, weights = reference(recipe.model, model), weights_id(model)
+    set_seed(recipe.seed)
+    try:
+        adapted = get_peft_model(model, config(recipe.lora))
+    except ValueError as error:
+        fix = "'all-linear', or names of the model's layers; where it is the dropout that is refused, lora.dropout: 0"
+        raise RecipeError(str(error), where="lora.targets", fix=fix) from error
+    prepared = accelerator.prepare_model(adapted)
+    return Trainee(recipe.model, named, weights, adapted, prepared, tokenizer, accelerator)
+
+
+def config(lora: LoraRecipe) -> LoraConfig:
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=int(lora.alpha) if lora.alpha.is_integer() else lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+    )

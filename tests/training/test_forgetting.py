@@ -1,0 +1,72 @@
+"""A second phase wipes out the first unless some of its rows replay it; benchmarks/forgetting.py measures how much."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+import pytest
+
+from benchmarks.forgetting import Kept, Trial, facts, interval, measured, table
+
+SMALL = Trial(skill_rows=360, second_epochs=3, second_rate=2e-3)  # short, and so at a rate that forgets fast
+
+
+@pytest.fixture(scope="module")
+def found(lora: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Kept]:
+    """One seed, without replay and with 5 % of it; trained in this process."""
+
+    def run(arguments: Sequence[str]) -> int:
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+            patch.setattr(sys, "argv", ["lora.py", *arguments])
+            return int(lora.main())
+
+    return list(measured(SMALL, (0.0, 0.05), run, seed=0, folder=tmp_path_factory.mktemp("forgetting")))
+
+
+def test_the_first_phase_is_learnt(found: list[Kept]) -> None:
+    assert found[0].share is None
+    assert found[0].score >= 0.8
+
+
+def test_without_replay_the_first_phase_is_lost(found: list[Kept]) -> None:
+    assert found[1].rows == 0
+    assert found[1].score <= 0.4 * found[0].score
+    assert found[1].loss >= found[0].loss + 0.5
+
+
+def test_one_row_in_twenty_keeps_the_first_phase(found: list[Kept]) -> None:
+    first, lost, kept = found
+    assert abs(kept.rows - 0.05 * (SMALL.skill_rows + kept.rows)) <= 1
+    assert kept.score >= 0.6 * first.score
+    assert kept.loss <= 0.5 * lost.loss
+
+
+def test_no_held_out_question_is_trained() -> None:
+    samples, items = facts(30, seed=1)
+    asked = {item.question for item in items}
+    assert len(asked) == len(items)
+    assert not asked & {sample.question for sample in samples}
+    assert {item.answer for item in items} == {sample.answer for sample in samples}
+
+
+def test_the_table_has_an_interval_over_seeds_and_the_part_that_is_kept() -> None:
+    found = [
+        Kept(seed=seed, share=share, rows=rows, part=rows / 1000, score=score, loss=1.0)
+        for seed, before, after in ((0, 0.8, 0.4), (1, 0.9, 0.45))
+        for share, rows, score in ((None, 0, before), (0.05, 50, after))
+    ]
+    head, first, second = table(found)
+    assert head.split()[:5] == ["second", "phase", "replayed", "rows", "right"]
+    assert "0.850 [" in first
+    assert "5% replay" in second
+    assert "50 = 5.0%" in second
+    assert "0.500 [0.500–0.500]" in second
+
+
+def test_intervals_are_those_of_the_t_distribution() -> None:
+    assert interval([0.5]) == "0.500"
+    assert interval([1.0, 2.0, 3.0]) == "2.000 [-0.483–4.483]"  # 4.30 · 1 / √3
