@@ -1,7 +1,7 @@
 """The command `ilk`. Each command reads its options, builds a recipe, and calls one stage; errors end here.
 
-Stages are imported by the command that needs them, so that `ilk --help` is quick and no command but train and
-evaluate needs torch.
+Stages are imported by the command that needs them, so that `ilk --help` is quick and no command but those that train,
+merge, or let a local model answer needs torch.
 """
 
 from __future__ import annotations
@@ -645,7 +645,7 @@ def crash(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 def main() -> None:
     """Run a command; a user's mistake ends in one message and its exit code, never in a traceback."""
-    # Threads of torch that wait for each other spin by default: on a machine that does anything else, that costs tenfold.
+    # Torch's threads spin while they wait for each other: on a machine that does anything else, that costs tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character shows its number

@@ -36,7 +36,8 @@ def mistake(*words: str, cwd: Path) -> str:
 def test_help_names_every_command(tmp_path: Path) -> None:
     found = ilk("--help", cwd=tmp_path)
     assert found.returncode == 0
-    for command in ("init", "check", "diff", "new", "preview", "generate", "train", "evaluate", "report", "why", "all"):
+    made = ("init", "check", "diff", "new", "preview", "generate", "sift", "runs", "why", "export")
+    for command in (*made, "train", "doctor", "evaluate", "ask", "report", "all"):
         assert f"\n  {command} " in found.stdout
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +35,14 @@ class Limits(NamedTuple):
     stops: Ids
     window: int | None
 
+    def fit(self, ids: Ids) -> bool:
+        """Whether a prompt and its answer fit the window."""
+        return self.window is None or len(ids) + self.new_tokens <= self.window
+
+    def excess(self, ids: Ids) -> str:
+        """Why a prompt that does not fit is not asked."""
+        return f"{len(ids)} tokens of question and {self.new_tokens} of answer do not fit a window of {self.window}"
+
 
 def answer(
     model: str,
@@ -45,48 +55,104 @@ def answer(
 ) -> list[Answer]:
     """Let the base and each named adapter answer every item: the base's answers first, all in the items' order.
 
-    float32 on a CPU, bfloat16 on a GPU. `cache` is an SQLite file of earlier texts; only what is not in it is
-    generated. An item whose prompt and answer do not fit the context window is not asked: its text is empty, its score
-    0, and `unanswered` says why. `on_progress` hears (answered, all) of the different prompts, over all models.
+    `cache` is an SQLite file of earlier texts; only what is not in it is generated. An item whose prompt and answer do
+    not fit the context window is not asked: its text is empty, its score 0, and `unanswered` says why. `on_progress`
+    hears (answered, all) of the different prompts, over all models.
 
     Raises ModelError for a model or adapter that cannot be used, StoppedError when memory or disk runs out.
     """
+    loaded = load(model, adapters, recipe)
+    prompts = render(loaded.tokenizer, items, where=model)
+    asked = sorted({ids for ids in prompts if loaded.limits.fit(ids)}, key=lambda ids: (len(ids), ids))
+    answers: list[Answer] = []
+    with Cache(cache) as kept:
+        for number, (name, _) in enumerate([(BASE, None), *adapters]):
+
+            def heard(done: int, before: int = number * len(asked)) -> None:
+                on_progress(before + done, len(asked) * (len(adapters) + 1))
+
+            said = loaded.say(number, asked, kept, batch=recipe.batch, on_progress=heard)
+            answers += [
+                _answer(item, name, said[ids].text)
+                if ids in said
+                else _unanswered(item, name, loaded.limits.excess(ids))
+                for item, ids in zip(items, prompts, strict=True)
+            ]
+    return answers
+
+
+class Said(NamedTuple):
+    """What a model says to a prompt. Of a text from the cache the tokens are counted again and no time is known."""
+
+    text: str
+    tokens: int
+    seconds: float | None = None  # for all prompts of its batch
+    together: int = 1  # how many these were
+
+    @property
+    def share(self) -> float | None:
+        """Its part of the batch's seconds."""
+        return None if self.seconds is None else round(self.seconds / self.together, 4)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A base and its adapters, ready to be asked in turn: number 0 is the base, the adapters count from 1."""
+
+    speaker: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    limits: Limits
+    identities: tuple[tuple[object, ...], ...]  # of each number: all but the prompt that decides a text
+
+    def say(
+        self, number: int, prompts: Sequence[Ids], kept: Cache, *, batch: int, on_progress: Callable[[int], None]
+    ) -> dict[Ids, Said]:
+        """What model `number` says to each prompt: from the cache, or generated in batches and put there.
+
+        `on_progress` hears how many of the prompts are answered.
+        """
+        keys = {ids: digest([*self.identities[number], ids]) for ids in prompts}
+        known = kept.get(keys.values())
+        missing = [ids for ids in prompts if keys[ids] not in known]
+        said = {ids: Said(known[key], self._count(known[key])) for ids, key in keys.items() if key in known}
+        on_progress(len(prompts) - len(missing))
+        with _wearing(self.speaker, number):
+            for start in range(0, len(missing), batch):
+                asked = missing[start : start + batch]
+                began = time.perf_counter()
+                written = generate(self.speaker, asked, self.limits)
+                took = time.perf_counter() - began
+                texts = [text.strip() for text in self.tokenizer.batch_decode(written, skip_special_tokens=True)]
+                kept.put({keys[ids]: text for ids, text in zip(asked, texts, strict=True)})
+                for ids, text, made in zip(asked, texts, written, strict=True):
+                    said[ids] = Said(text, len(made), took, len(asked))
+                on_progress(len(prompts) - len(missing) + start + len(asked))
+        return said
+
+    def _count(self, text: str) -> int:
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def load(model: str, adapters: Sequence[tuple[str, Path]], recipe: EvaluateRecipe) -> Loaded:
+    """Load the base and put every adapter on it. float32 on a CPU, bfloat16 on a GPU.
+
+    Raises InputError for names that are not different, ModelError for a model or adapter that cannot be used.
+    """
     if len({BASE, *(name for name, _ in adapters)}) <= len(adapters):
         names = ", ".join(name for name, _ in adapters)
-        raise InputError(f"checkpoints need different names, none of them {BASE!r}: {names}", where="checkpoints")
+        what = f"checkpoints need different names, none of them {BASE!r}: {names}"
+        raise InputError(what, where="checkpoints", fix="name each folder once, or copy one to another name")
     gpu = torch.cuda.is_available()
     if not gpu:
         torch.set_num_threads(recipe.threads or cores())
     base, tokenizer = load_base(model, torch.bfloat16 if gpu else torch.float32)
     limits = Limits(recipe.max_new_tokens, _stops(base, tokenizer), _window(base))
-    prompts = render(tokenizer, items, where=model)
-    asked = sorted({ids for ids in prompts if _fits(ids, limits)}, key=lambda ids: (len(ids), ids))
     if gpu:
         base.to(torch.device("cuda"))  # type: ignore[arg-type]
     speaker = _dress(base, adapters)
-    identity = [base_id(model, base), str(base.dtype), limits.new_tokens, limits.stops]
-    answers: list[Answer] = []
-    with Cache(cache) as kept:
-        for number, (name, path) in enumerate([(BASE, None), *adapters]):
-            whose = [*identity, _adapter_id(path)]
-            keys = {ids: digest([*whose, ids]) for ids in asked}
-            known = kept.get(keys.values())
-            missing = [ids for ids in asked if keys[ids] not in known]
-            done = number * len(asked) + len(asked) - len(missing)
-            on_progress(done, len(asked) * (len(adapters) + 1))
-            with _wearing(speaker, number):
-                for start in range(0, len(missing), recipe.batch):
-                    batch = missing[start : start + recipe.batch]
-                    texts = tokenizer.batch_decode(generate(speaker, batch, limits), skip_special_tokens=True)
-                    fresh = {keys[ids]: text.strip() for ids, text in zip(batch, texts, strict=True)}
-                    kept.put(fresh)
-                    known |= fresh
-                    on_progress(done + start + len(batch), len(asked) * (len(adapters) + 1))
-            answers += [
-                _answer(item, name, known[keys[ids]]) if ids in keys else _unanswered(item, name, len(ids), limits)
-                for item, ids in zip(items, prompts, strict=True)
-            ]
-    return answers
+    whose = (base_id(model, base), str(base.dtype), limits.new_tokens, limits.stops)
+    identities = tuple((*whose, _adapter_id(path)) for path in (None, *(path for _, path in adapters)))
+    return Loaded(speaker, tokenizer, limits, identities)
 
 
 def render(tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], *, where: str) -> list[Ids]:
@@ -172,10 +238,6 @@ def _window(model: PreTrainedModel) -> int | None:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
-def _fits(ids: Ids, limits: Limits) -> bool:
-    return limits.window is None or len(ids) + limits.new_tokens <= limits.window
-
-
 def _adapter_id(path: Path | None) -> str | None:
     if path is None:
         return None
@@ -190,6 +252,5 @@ def _answer(item: Item, name: str, text: str) -> Answer:
     return Answer(item=item.id, model=name, text=text, score=score(item, text))
 
 
-def _unanswered(item: Item, name: str, length: int, limits: Limits) -> Answer:
-    why = f"{length} tokens of question and {limits.new_tokens} of answer do not fit a window of {limits.window}"
+def _unanswered(item: Item, name: str, why: str) -> Answer:
     return Answer(item=item.id, model=name, text="", score=0.0, unanswered=why)

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from instructlab_like.errors import InputError, ModelError
 from instructlab_like.evaluation import answering
 from instructlab_like.evaluation.answering import answer
+from instructlab_like.evaluation.cache import Cache
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Answer, Item
 
@@ -129,6 +130,23 @@ def test_a_question_beyond_the_context_window_is_not_asked_and_says_so(tiny: Pat
     assert answers[0].unanswered is None
     assert answers[1].unanswered == "89 tokens of question and 8 of answer do not fit a window of 96"
     assert (answers[1].text, answers[1].score) == ("", 0.0)
+
+
+def test_tokens_and_seconds_are_those_of_the_making(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    """Of what was kept from earlier no time is known."""
+    loaded = answering.load(str(tiny), [("tuned", adapter)], RECIPE)
+    asked = sorted(set(answering.render(loaded.tokenizer, ITEMS[:5], where="")), key=len)
+    heard: list[int] = []
+    with Cache(tmp_path / "answers.sqlite") as kept:
+        fresh = loaded.say(1, asked, kept, batch=3, on_progress=heard.append)
+        again = loaded.say(1, asked, kept, batch=3, on_progress=heard.append)
+    assert heard == [0, 3, 5, 5]
+    assert [fresh[ids].together for ids in asked] == [3, 3, 3, 2, 2]
+    for ids in asked:
+        (made,) = answering.generate(loaded.speaker, [ids], loaded.limits)
+        assert fresh[ids].tokens == len(made)
+        assert (fresh[ids].share or 0) > 0
+        assert (again[ids].text, again[ids].share) == (fresh[ids].text, None)
 
 
 def test_nothing_to_ask_is_nothing_answered(tiny: Path) -> None:
