@@ -118,6 +118,11 @@ class Run:
         return self.dataset / "preferences.jsonl"
 
     @property
+    def reports(self) -> tuple[Path, ...]:
+        """The page and its twins."""
+        return tuple(self.report.with_suffix(suffix) for suffix in (".html", ".md", ".json"))
+
+    @property
     def summary(self) -> Path:
         return self.evaluation / "summary.json"
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from instructlab_like.dataset import base_tasks
 from instructlab_like.errors import InputError
 from instructlab_like.generation import simulation
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import HeldOut, Item, Leaf, Record, digest, ngrams, normalise, with_context
-from instructlab_like.workspace import read_records
-
-
-class BaseTask(Record):
-    """A line of the base's own tasks; `kind` names the task, an empty context is none."""
-
-    kind: str
-    context: str | None = None
-    question: str
-    answer: str
+from instructlab_like.records import HeldOut, Item, Leaf, digest, ngrams, normalise, with_context
 
 
 def items(leaves: Sequence[Leaf], *, recipe: EvaluateRecipe, avoid: Collection[str]) -> list[Item]:
@@ -58,9 +49,6 @@ def from_file(leaf: Leaf) -> list[Item]:
 
 def base_items(path: Path) -> list[Item]:
     """The base's own tasks, one JSON object a line: kind, context, question, answer; their leaf is "base/<kind>"."""
-    if not path.is_file():
-        fix = "name a JSONL file of tasks in base_tasks, or leave it empty to do without the forgetting check"
-        raise InputError("there is no such file of base tasks", where=str(path), fix=fix)
     return distinct(
         Item(
             id=item_id(f"base/{task.kind}", task.question, task.context or None),
@@ -71,7 +59,7 @@ def base_items(path: Path) -> list[Item]:
             context=task.context or None,
             cluster=digest(task.context)[:32] if task.context else None,
         )
-        for task in read_records(path, BaseTask)
+        for task in base_tasks.read(path)
     )
 
 

@@ -21,8 +21,11 @@ Named = tuple[LeafView, str]  # a leaf and what is to be said of it alone
 
 @dataclass(frozen=True)
 class Advice:
+    """`text` is ours alone; what it is about, a checkpoint or leaves, goes by names that others gave."""
+
     text: str
     leaves: tuple[Named, ...] = ()
+    checkpoint: str = ""
 
 
 def advise(facts: ReportFacts, views: Sequence[LeafView]) -> list[Advice]:
@@ -61,19 +64,20 @@ def _about_scores(summary: Summary, views: Sequence[LeafView]) -> Iterator[Advic
         effects = [(view, view.effects[checkpoint.name]) for view in views if checkpoint.name in view.effects]
         worse = tuple((view, change(effect.delta[1])) for view, effect in effects if effect.effect == "worse")
         if worse:
-            yield Advice(f"{checkpoint.name} got worse here; compare its answers with the base's below.", worse)
+            yield Advice("It got worse here; compare its answers with the base's below.", worse, checkpoint.name)
         wide = tuple(
             (view, f"{effect.n} questions, about {needed(effect)} would do")
             for view, effect in effects
             if effect.effect == "underpowered"
         )
         if wide:
-            yield Advice("Too few held-out questions to decide anything; write more of them.", wide)
+            yield Advice("Too few held-out questions to decide anything; write more of them.", wide, checkpoint.name)
         own = checkpoint.forgetting_effect
         if own and (own.effect == "worse" or own.delta[1] < LOST):
             yield Advice(
-                f"{checkpoint.name} lost {-own.delta[1]:.2f} on the base's own tasks; raise replay_share, "
-                "or train with fewer epochs or a lower learning rate."
+                f"It lost {-own.delta[1]:.2f} on the base's own tasks; raise replay_share, "
+                "or train with fewer epochs or a lower learning rate.",
+                checkpoint=checkpoint.name,
             )
 
 

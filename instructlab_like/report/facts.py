@@ -1,19 +1,21 @@
-"""All that a report tells, as the files of a run hold it; the page chooses what of it to show."""
+"""All that a report tells, as the files of a run hold it; the page and its twins choose what of it to show."""
 
 from __future__ import annotations
 
 from instructlab_like.evaluation.summary import Summary
 from instructlab_like.records import Answer, Item, Leaf, LeafCounts, LeafOrigin, Record, Sample, Verdict, Waterfall
+from instructlab_like.report.learning import Learning
+from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss
 
 
-class LossPoint(Record):
-    """The mean training loss of one leaf's tokens over the steps since the last such point."""
+class TeacherCost(Record):
+    """What all calls of a run to one teacher came to, as the teacher counted."""
 
-    phase: str
-    step: int  # the last step counted, from 1
-    leaf: str
-    tokens: int
-    loss: float  # nats a token
+    teacher: str  # its identity
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    money: float | None  # None: its price is not known
 
 
 class ReportFacts(Record):
@@ -24,6 +26,8 @@ class ReportFacts(Record):
     commit: str | None = None  # of the taxonomy's repository
     created: str | None = None  # shown as it is; left out, the same run gives the same bytes
     versions: dict[str, str] = {}
+    recipes: dict[str, str] = {}  # stage -> digest of its recipe with every default written out
+    costs: tuple[TeacherCost, ...] = ()
     leaves: tuple[Leaf, ...]
     origins: tuple[LeafOrigin, ...] = ()
     counts: tuple[LeafCounts, ...] = ()
@@ -34,4 +38,6 @@ class ReportFacts(Record):
     summary: Summary | None = None
     items: tuple[Item, ...] = ()
     answers: tuple[Answer, ...] = ()
-    losses: tuple[LossPoint, ...] = ()
+    losses: tuple[LeafLoss, ...] = ()
+    held_out: tuple[HeldOutLoss, ...] = ()
+    learning: Learning | None = None

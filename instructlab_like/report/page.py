@@ -12,10 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from instructlab_like.report.advice import advise
-from instructlab_like.report.charts import curves
+from instructlab_like.report.charts import curves, leaf_curves
 from instructlab_like.report.facts import ReportFacts
-from instructlab_like.report.leaves import LeafView, filter_views, leaf_views
-from instructlab_like.report.wording import change, clip, score, visible
+from instructlab_like.report.heat import branches, heat_rows, mean_row, own_rows
+from instructlab_like.report.leaves import SHOWN, LeafView, filter_views, leaf_views
+from instructlab_like.report.wording import change, clip, level, score, visible
 
 HERE = Path(__file__).parent
 
@@ -23,24 +24,33 @@ HERE = Path(__file__).parent
 def page(facts: ReportFacts) -> str:
     """The report. The same facts give the same bytes."""
     views = leaf_views(facts)
+    checkpoints = facts.summary.checkpoints if facts.summary else ()
     style = (HERE / "page.css").read_text(encoding="utf-8")
     sealed = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return (
+    text = (
         environment()
         .get_template("page.html.j2")
         .render(
             facts=facts,
             summary=facts.summary,
-            checkpoints=facts.summary.checkpoints if facts.summary else (),
+            checkpoints=checkpoints,
             style=Markup(style),  # noqa: S704 - a file of this package, not text of the run
             policy=f"default-src 'none'; style-src 'sha256-{sealed}'; base-uri 'none'; form-action 'none'",
+            rows=heat_rows(views, checkpoints),
+            mean=mean_row(checkpoints),
+            own=own_rows(checkpoints),
+            branches=branches,
             folders=folders(views),
             views=views,
+            most=SHOWN,
             filters=filter_views(facts),
             curves=curves(facts.losses),
+            leaf_curves=leaf_curves(facts.losses, facts.held_out),
+            learning=facts.learning,
             advice=advise(facts, views),
         )
     )
+    return text.lstrip()  # what the imports of fragments leave before the page
 
 
 @cache
@@ -54,7 +64,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"score": score, "change": change, "clip": clip, "across": across}
+    made.filters |= {"score": score, "change": change, "level": level, "clip": clip, "across": across}
     return made
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from instructlab_like.records import LeafCounts, PhaseCount, Waterfall
+from instructlab_like.report.wording import code
 
+WORD = re.compile(r"[A-Za-z0-9]+([-_./ ][A-Za-z0-9]+)*")  # nothing that means anything in Markdown
 SHOWN = 5  # rules of a filter, and leaves, that are named
 
 
@@ -80,11 +83,14 @@ def reasons_of(told: Waterfall, leaf: str) -> Sequence[tuple[str, int]]:
 
 
 def markdown(told: Waterfall) -> str:
-    """The table of filters for a page of Markdown; names are ours, so nothing in it acts."""
+    """The table of filters for a page of Markdown; a name that is no plain word, as a flow may give, stands as code."""
     rows = ["| phase | filter | made | rejected | kept | rules |", "|---|---|--:|--:|--:|---|"]
     for phase in told.phases:
-        rules = ", ".join(f"{rule or 'rejected'} {count:,}" for rule, count in rules_of(told, phase.filter))
-        rows.append(
-            f"| {phase.phase} | {phase.filter} | {phase.made:,} | {phase.rejected:,} | {phase.kept:,} | {rules} |"
-        )
+        rules = ", ".join(f"{word(rule or 'rejected')} {count:,}" for rule, count in rules_of(told, phase.filter))
+        counts = " | ".join(f"{count:,}" for count in (phase.made, phase.rejected, phase.kept))
+        rows.append(f"| {word(phase.phase)} | {word(phase.filter)} | {counts} | {rules} |")
     return "\n".join(rows)
+
+
+def word(name: str) -> str:
+    return name if WORD.fullmatch(name) else code(name)

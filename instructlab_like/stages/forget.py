@@ -133,7 +133,7 @@ def without(run: Run, made: Manifest, leaves: Sequence[str]) -> Manifest:
 
 def discard(run: Run) -> list[str]:
     """Delete every file that may hold text of the leaf; returns the names of those that are not simply derived anew."""
-    lasting = [path.name for path in (run.evaluation, run.report) if path.exists()]
+    lasting = [path.name for path in (run.evaluation, *run.reports) if path.exists()]
     index = run.index(run.samples).parent
     scratch = [path for path in run.folder.iterdir() if path.name.startswith(".") and path.name != PENDING]
     for path in (
@@ -146,7 +146,7 @@ def discard(run: Run) -> list[str]:
         run.dataset,
         index,
         run.evaluation,
-        run.report,
+        *run.reports,
         *scratch,
     ):
         if path.is_dir() and not path.is_symlink():
@@ -165,7 +165,7 @@ def tell(run: Run, pending: Pending, erased: int, gone: Sequence[str]) -> None:
     if pending.shared:
         say(f"  {pending.shared} calls stay: other leaves ask the very same")
     for name in gone:
-        again = "report" if name == run.report.name else "evaluate"
+        again = "report" if name.startswith(run.report.stem) else "evaluate"
         say(f"  removed: {name}, which quotes it; ilk {again} makes it again")
     if run.training.is_dir():
         warn(f"  {run.training.name} was trained on it and stays: ilk train --run {run.name} trains anew without it")

@@ -1,61 +1,139 @@
-"""A run's files to one HTML page. A run that has not come to its end gets the page of what is there."""
+"""A run's files to one HTML page, or its twin in Markdown or JSON. A run not yet at its end gets what is there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from instructlab_like import __version__
 from instructlab_like.console import say
 from instructlab_like.errors import InputError
 from instructlab_like.evaluation import summary
-from instructlab_like.records import Answer, Item, Sample, Verdict, Waterfall
-from instructlab_like.report.facts import LossPoint, ReportFacts
+from instructlab_like.generation.ledger import Spent
+from instructlab_like.generation.purse import cost
+from instructlab_like.recipe import GenerateRecipe
+from instructlab_like.records import Answer, Item, Sample, Verdict, Waterfall, digest
+from instructlab_like.report.facts import ReportFacts, TeacherCost
+from instructlab_like.report.learning import learning, lines
+from instructlab_like.report.markdown import markdown
 from instructlab_like.report.page import page
+from instructlab_like.report.twin import twin
 from instructlab_like.stages import manifest
+from instructlab_like.stages.asking import price_of
 from instructlab_like.stages.library import read_leaves
+from instructlab_like.tuning.choice import Choice
+from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss, SampleLoss
 from instructlab_like.workspace import Kind, Run, find, read_records, write_whole
 
+Form: TypeAlias = Literal["html", "markdown", "json"]
+SUFFIX: Mapping[Form, str] = {"html": ".html", "markdown": ".md", "json": ".json"}
+FEW = 3  # leaves from either end of the ranking, and samples, that are printed
 
-def report(run: Run) -> None:
-    """Write 7-report.html unless it is up to date; raises InputError for a run without a dataset."""
+
+def report(run: Run, form: Form = "html") -> None:
+    """Write 7-report in one form unless it is up to date; raises InputError for a run without a dataset.
+
+    Its other forms are written anew with it where they are there, so that no two in a folder disagree.
+    """
     made = manifest.read(run)
     if made.generate is None or "generate" not in made.inputs:
         raise InputError(
             "this run has no dataset to report on", where=str(run.folder), fix="make it first: ilk generate"
         )
-    sources = {
+    sources = files(run)
+    kept = {name: value for name, value in made.inputs.items() if name != "report"}
+    inputs = manifest.inputs_digest({"version": __version__, "stages": kept}, sources)
+    paths = {one: run.report.with_suffix(suffix) for one, suffix in SUFFIX.items()}
+    current = made.inputs.get("report") == inputs
+    if current and paths[form].is_file():
+        say(f"report: up to date ({paths[form]})")
+        return
+    facts = collect(made.generate, made, run.folder.resolve().name, sources)
+    for one, path in paths.items():
+        if one == form or (path.is_file() and not current):
+            write_whole(path, rendered(facts, one))
+    manifest.finish(run, "report", inputs)
+    if facts.learning and facts.learning.leaves:
+        for line in lines(facts.learning, most=FEW):
+            say(f"  {line}".rstrip())
+    say(f"report: {paths[form]}")
+
+
+def rendered(facts: ReportFacts, form: Form) -> bytes:
+    if form == "json":
+        return twin(facts)
+    return (markdown(facts) if form == "markdown" else page(facts)).encode("utf-8")
+
+
+def files(run: Run) -> dict[str, Path]:
+    """What the report is made of, by name."""
+    return {
         "samples": run.samples,
+        "replaced": run.replaced,
         "verdicts": run.verdicts,
+        "waterfall": run.waterfall,
         "losses": run.training / "losses.jsonl",
+        "held_out": run.training / "heldout.jsonl",
+        "last_seen": run.training / "samples.jsonl",
+        "choices": run.training / "choice.jsonl",
         "items": run.evaluation / "items.jsonl",
         "answers": run.evaluation / "answers.jsonl",
         "summary": run.summary,
     }
-    kept = {name: value for name, value in made.inputs.items() if name != "report"}
-    inputs = manifest.inputs_digest({"version": __version__, "stages": kept}, sources)
-    if made.inputs.get("report") == inputs and run.report.is_file():
-        say(f"report: up to date ({run.report})")
-        return
-    facts = ReportFacts(
-        run=run.folder.resolve().name,
+
+
+def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: str, sources: Mapping[str, Path]) -> ReportFacts:
+    """The facts of a run, as far as it has come."""
+    recipes = {"generate": recipe, "train": made.train, "evaluate": made.evaluate}
+    samples = (*records(sources["samples"], Sample), *records(sources["replaced"], Sample))
+    losses, held_out = records(sources["losses"], LeafLoss), records(sources["held_out"], HeldOutLoss)
+    waterfall, scores = sources["waterfall"], sources["summary"]
+    return ReportFacts(
+        run=run,
         model=made.train.model if made.train else "not trained yet",
         commit=made.commit,
         versions=made.versions,
-        leaves=tuple(read_leaves(find(made.generate.taxonomy), made.generate.leaves)),
+        recipes={stage: digest(told.model_dump(mode="json")) for stage, told in recipes.items() if told is not None},
+        costs=costs(recipe, made.spent),
+        leaves=tuple(read_leaves(find(recipe.taxonomy), recipe.leaves, recipe.exclude)),
         origins=made.leaves,
         counts=made.counts,
         shortfalls={gap.leaf: gap.reason for gap in made.shortfalls},
-        waterfall=Waterfall.model_validate_json(run.waterfall.read_bytes()) if run.waterfall.is_file() else Waterfall(),
-        samples=(*records(run.samples, Sample), *records(run.replaced, Sample)),
-        verdicts=records(run.verdicts, Verdict),
-        summary=summary.read(run.summary) if run.summary.is_file() else None,
+        waterfall=Waterfall.model_validate_json(waterfall.read_bytes()) if waterfall.is_file() else Waterfall(),
+        samples=samples,
+        verdicts=records(sources["verdicts"], Verdict),
+        summary=summary.read(scores) if scores.is_file() else None,
         items=records(sources["items"], Item),
         answers=records(sources["answers"], Answer),
-        losses=records(sources["losses"], LossPoint),
+        losses=losses,
+        held_out=held_out,
+        learning=learning(
+            losses=losses,
+            held_out=held_out,
+            last_seen=records(sources["last_seen"], SampleLoss),
+            choices=records(sources["choices"], Choice),
+            origins=made.leaves,
+            samples=samples,
+            taxonomy=recipe.taxonomy,
+        ),
     )
-    write_whole(run.report, page(facts).encode("utf-8"))
-    manifest.finish(run, "report", inputs)
-    say(f"report: {run.report}")
+
+
+def costs(recipe: GenerateRecipe, spent: Mapping[str, Spent]) -> tuple[TeacherCost, ...]:
+    """What each teacher was asked and charged, by its identity; of a local one no price is known."""
+    named = [one for one in (recipe.teacher, *recipe.roles.values()) if one]
+    prices = {f"http:{one.model}": price for one in named if (price := price_of(one))}
+    return tuple(
+        TeacherCost(
+            teacher=teacher,
+            calls=one.calls,
+            tokens_in=one.tokens_in,
+            tokens_out=one.tokens_out,
+            money=cost(prices[teacher], one.tokens_in, one.tokens_out) if teacher in prices else None,
+        )
+        for teacher, one in spent.items()
+    )
 
 
 def records(path: Path, kind: type[Kind]) -> tuple[Kind, ...]:

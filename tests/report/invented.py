@@ -26,7 +26,10 @@ from instructlab_like.records import (
     Verdict,
     Waterfall,
 )
-from instructlab_like.report.facts import LossPoint, ReportFacts
+from instructlab_like.report.facts import ReportFacts, TeacherCost
+from instructlab_like.report.learning import learning
+from instructlab_like.tuning.choice import choose
+from instructlab_like.tuning.measures import BASELINE, LeafLoss, SampleLoss, held_out_loss
 
 PASSAGE = (
     "The lock at Harrow Weir was rebuilt in 1931 after the spring flood carried off both gates. Its keeper, Ines "
@@ -52,6 +55,7 @@ LEAVES = (  # path, made, kept, share right before and after, held-out questions
     ("compositional_skills/text/sort_words_by_length", 400, 380, 0.85, 0.45, 60),
     ("foundational_skills/reasoning/who_is_taller", 400, 377, 0.0, 0.0, 0),
 )
+TAUGHT = [path for path, *_ in LEAVES[:2]]
 
 
 def blob(text: str) -> str:
@@ -205,7 +209,7 @@ def invented() -> ReportFacts:
         phases.append(PhaseCount(filter=name, phase=phase, made=left, kept=left - rejected, rejected=rejected))
         left -= rejected
     losses = [
-        LossPoint(
+        LeafLoss(
             phase=phase,
             step=step,
             leaf=path,
@@ -216,18 +220,38 @@ def invented() -> ReportFacts:
         for step in range(1, 180)
         for number, (path, *_) in enumerate(LEAVES[:2])
     ]
+    held = [
+        held_out_loss(phase=phase, step=step, group=path, teacher="", tokens=(9, 12, 7), nats=(9 * x, 12.5 * x, 7 * x))
+        for phase, step, loss in (
+            *((BASELINE, 0, 4.2), ("knowledge", 90, 0.9), ("knowledge", 179, 0.5)),
+            *(("skills", 90, 0.55), ("skills", 179, 0.61)),
+        )
+        for path, x in ((TAUGHT[0], loss), (TAUGHT[1], 0.8 * loss), ("base", 0.2 + loss / 100))
+    ]
+    last_seen = [
+        SampleLoss(
+            phase="knowledge",
+            step=179,
+            leaf=TAUGHT[0],
+            sample=one.id,
+            tokens=5,
+            loss=4.7 if number == 3 else 0.3 + 0.01 * (number % 9),
+        )
+        for number, one in enumerate(made[:200])
+    ]
+    origins = tuple(
+        LeafOrigin(
+            path=path, blob=blob(path), commit=blob("c" + path), author="Ines Calder", dirty=path.endswith("tides")
+        )
+        for path, *_ in LEAVES
+    )
     return ReportFacts(
         run="demo",
         model="training/base/model",
         commit=blob("commit"),
         versions={"python": "3.11.7", "instructlab-like": "0.1.0", "torch": "2.13.0"},
         leaves=tuple(leaf(path) for path, *_ in LEAVES),
-        origins=tuple(
-            LeafOrigin(
-                path=path, blob=blob(path), commit=blob("c" + path), author="Ines Calder", dirty=path.endswith("tides")
-            )
-            for path, *_ in LEAVES
-        ),
+        origins=origins,
         counts=counts,
         shortfalls={
             "compositional_skills/text/rhyme": "it has no simulation.yaml, and no teacher is named in the recipe"
@@ -239,4 +263,24 @@ def invented() -> ReportFacts:
         items=tuple(items),
         answers=tuple(answers),
         losses=tuple(losses),
+        held_out=tuple(held),
+        recipes={"generate": blob("g"), "train": blob("t"), "evaluate": blob("e")},
+        costs=(
+            TeacherCost(teacher="http:big", calls=1_204, tokens_in=912_345, tokens_out=301_222, money=1.2345),
+            TeacherCost(teacher="http:critic", calls=87, tokens_in=45_000, tokens_out=2_310, money=None),
+        ),
+        learning=learning(
+            losses=losses,
+            held_out=held,
+            last_seen=last_seen,
+            choices=[
+                choose(
+                    "knowledge", [90, 179], [one for one in held if one.phase != "skills"], leaves=TAUGHT, margin=0.1
+                ),
+                choose("skills", [90, 179], held, leaves=TAUGHT, start=("knowledge", 179), margin=0.1),
+            ],
+            origins=origins,
+            samples=made,
+            taxonomy="taxonomy",
+        ),
     )

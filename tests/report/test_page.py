@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,9 +17,10 @@ from invented import leaf, samples
 
 from instructlab_like.records import Verdict
 from instructlab_like.report import page as page_module
-from instructlab_like.report.charts import curves
-from instructlab_like.report.facts import LossPoint, ReportFacts
+from instructlab_like.report.charts import curves, leaf_curves
+from instructlab_like.report.facts import ReportFacts
 from instructlab_like.report.page import page
+from instructlab_like.tuning.measures import BASELINE, HeldOutLoss, LeafLoss, held_out_loss
 
 VOID = {"meta", "line", "circle", "rect", "polyline"}
 HOSTILE = "</td></style><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\x00 & \"' {{ 7 * 7 }}"
@@ -129,8 +131,8 @@ def test_advice_names_the_leaves_it_is_about(read: Reader) -> None:
 
 def test_filters_tell_counts_and_reasons_also_for_answers_that_gave_no_sample(read: Reader) -> None:
     said = " ".join(read.text.split())
-    assert "generation parse 1 0 1 no-tag 1" in said
-    assert "shape grounded 2718 2608 110 not-in-chunk 110" in said
+    assert "parse generation 1 1 0 no-tag 1" in said
+    assert "grounded shape 2718 110 2608 not-in-chunk 110" in said
     assert "An answer that gave no sample" in said
 
 
@@ -147,7 +149,9 @@ def test_shown_samples_are_spread_over_all_of_them(facts: ReportFacts) -> None:
     one = facts.leaves[0].path
     kept = {verdict.subject for verdict in facts.verdicts}
     own = [sample for sample in facts.samples if sample.lineage.leaf == one and sample.id not in kept]
-    html = page(facts.model_copy(update={"leaves": facts.leaves[:1], "samples": tuple(own), "verdicts": ()}))
+    html = page(
+        facts.model_copy(update={"leaves": facts.leaves[:1], "samples": tuple(own), "verdicts": (), "learning": None})
+    )
     places = [number for number, sample in enumerate(own) if f"<code>{sample.id[:12]}</code>" in html]
     assert len(places) == 20
     assert max(b - a for a, b in pairwise(places)) <= len(own) // 20 + 1
@@ -184,7 +188,7 @@ def test_text_of_leaves_and_teachers_stays_text(facts: ReportFacts) -> None:
             "verdicts": (verdict,),
             "items": (item,),
             "answers": answers,
-            "losses": (LossPoint(phase=HOSTILE, step=1, leaf="x", tokens=1, loss=1.0),),
+            "losses": (LeafLoss(phase=HOSTILE, step=1, leaf="x", tokens=1, loss=1.0),),
         }
     )
     html = page(hostile)
@@ -231,7 +235,7 @@ def test_any_text_gives_a_wellformed_page_that_can_be_written(text: str) -> None
 
 def test_loss_curves_stay_inside_their_drawing() -> None:
     points = [
-        LossPoint(phase=phase, step=step, leaf=leaf, tokens=tokens, loss=loss / step)
+        LeafLoss(phase=phase, step=step, leaf=leaf, tokens=tokens, loss=loss / step)
         for phase, loss in (("knowledge", 7.0), ("skills", 2.0))
         for step in range(1, 1500)
         for leaf, tokens in (("a", 1), ("b", 3))
@@ -248,10 +252,44 @@ def test_loss_curves_stay_inside_their_drawing() -> None:
 
 def test_a_loss_is_the_mean_over_tokens_not_over_leaves() -> None:
     points = [
-        LossPoint(phase="knowledge", step=1, leaf="a", tokens=1, loss=4.0),
-        LossPoint(phase="knowledge", step=1, leaf="b", tokens=3, loss=2.0),
+        LeafLoss(phase="knowledge", step=1, leaf="a", tokens=1, loss=4.0),
+        LeafLoss(phase="knowledge", step=1, leaf="b", tokens=3, loss=2.0),
     ]
     assert curves(points)[0].last == 2.5
+
+
+def held(phase: str, step: int, loss: float) -> HeldOutLoss:
+    return held_out_loss(phase=phase, step=step, group="a", teacher="", tokens=(4,), nats=(4 * loss,))
+
+
+def test_a_leafs_curve_lays_its_phases_end_to_end() -> None:
+    points = [
+        LeafLoss(phase=phase, step=step, leaf=leaf, tokens=1, loss=loss)
+        for phase, leaf, loss in (("knowledge", "a", 4.0), ("skills", "b", 3.0), ("skills", "a", 2.0))
+        for step in (1, 50, 100)
+    ]
+    measured = [held(BASELINE, 0, 4.5), held("knowledge", 100, 1.0), held("skills", 100, 0.5), held("gone", 9, 9.0)]
+    found = leaf_curves(points, measured)
+    assert list(found) == ["a", "b"]
+    both = found["a"]
+    assert (both.steps, len(both.lines), both.held_out) == (200, 2, (4.5, 0.5))
+    assert [phase for _, phase in both.bounds] == ["knowledge", "skills"]
+    places = [[float(pair.split(",")[0]) for pair in line.split()] for line in both.lines]
+    assert places[0][-1] == pytest.approx(174, abs=0.1)
+    assert places[1] == pytest.approx([175.4, 244, 314], abs=0.1)
+    assert [round(x) for x, _ in both.dots] == [34, 174, 314]
+    assert all(8 <= y <= 112 for _, y in both.dots)
+    assert min(places[0]) > 34
+    alone = found["b"]
+    assert (len(alone.lines), alone.dots, alone.held_out) == (1, (), None)
+
+
+@pytest.mark.parametrize("loss", [math.inf, math.nan])
+def test_a_loss_that_ran_away_still_has_a_curve(loss: float) -> None:
+    points = [LeafLoss(phase="skills", step=step, leaf="a", tokens=1, loss=loss) for step in (1, 2)]
+    for text in (curves(points)[0].line, leaf_curves(points, [])["a"].lines[0]):
+        assert "nan" not in text
+        assert "inf" not in text
 
 
 STYLE = (Path(page_module.__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -267,10 +305,19 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_better_and_worse_can_be_told_apart_without_red_and_green(palette: dict[str, str]) -> None:
+    """Blue against orange: far apart in how blue they are, which hardly anyone fails to see."""
+    for size in (1, 2, 3):
+        up, down = (int(palette[f"{way}{size}"][5:7], 16) for way in ("up", "down"))
+        assert up - down >= 20 * size
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(
     ("front", "back", "least"),
     [(front, back, 4.5) for front in ("ink", "soft", "tuned", "good", "bad") for back in ("paper", "shade")]
-    + [("ink", "mark", 4.5), ("base", "paper", 3.0), ("tuned", "paper", 3.0)],
+    + [("ink", shade, 4.5) for shade in ("up1", "up2", "up3", "down1", "down2", "down3", "same", "mark")]
+    + [(line, "paper", 3.0) for line in ("base", "tuned", "bad")],
 )
 def test_colours_have_the_contrast_of_wcag_aa(palette: dict[str, str], front: str, back: str, least: float) -> None:
     high, low = sorted((luminance(palette[front]), luminance(palette[back])), reverse=True)

@@ -110,7 +110,10 @@ def test_what_was_removed_is_said(run: Run, capsys: pytest.CaptureFixture[str]) 
     made_of = [one for one in read_records(run.samples, Sample) if one.lineage.leaf == REFUSALS]
     used = {turn.call for one in made_of for turn in one.lineage.turns}
     run.training.mkdir()
+    for twin in run.reports[1:]:
+        twin.write_text("It quotes the leaf.")
     forget(run, REFUSALS)
+    assert not any(path.exists() for path in run.reports)
     printed = capsys.readouterr()
     assert f"forgotten: {REFUSALS}" in printed.out
     assert f"{len(made_of)} samples" in printed.out
