@@ -10,7 +10,7 @@ NAMES = (
     *("engine", "whole_stage", "lineage", "packing", "leaf_loss", "training_memory"),
     *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
-OPTIONAL = ("peers", "training", "forgetting")  # asked for by name: they make environments, or take long
+OPTIONAL = ("peers", "training", "forgetting", "intervals")  # asked for by name: they make environments, or take long
 
 
 def main() -> None:

@@ -1,21 +1,27 @@
-"""A run's scores in one record: base and checkpoints side by side, per leaf and overall, and the forgetting check."""
+"""A run's scores in one record: base and checkpoints per leaf, branch and overall, what had to be kept, the gate."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
 from pydantic import ValidationError
 
 from instructlab_like.errors import InputError, explain
+from instructlab_like.evaluation import gate as gates
+from instructlab_like.evaluation.discovery import controlled
 from instructlab_like.evaluation.effect import Paired, Triple, average, effect, estimate, overall
+from instructlab_like.evaluation.gate import GateResult
+from instructlab_like.evaluation.inferiority import NonInferiority, kept_rows
 from instructlab_like.records import Answer, Effect, Item, LeafCounts, Record, plain
+from instructlab_like.tuning.measures import under
 from instructlab_like.workspace import FORMAT, write_whole
 
 BASE = "base"  # the name of the model without an adapter, in answers
 OWN = "base/"  # the leaves of the base's own tasks begin so
+MARGIN = 0.05  # what of a score may be lost of what had to be kept, unless a recipe says otherwise
 SIGNS = {"better": "▲ better", "worse": "▼ worse", "tied": "= tied", "underpowered": "? underpowered"}
 
 
@@ -42,6 +48,8 @@ class CheckpointScore(Record):
     overall_trained_effect: Effect | None
     forgetting_effect: Effect | None
     forgetting_kinds: tuple[Effect, ...]
+    branches: tuple[Effect, ...] = ()  # of two leaves or more; the mean over a branch's leaves, each counting the same
+    kept: tuple[NonInferiority, ...] = ()  # the base's own tasks, and what recipes protect
 
 
 class Summary(Record):
@@ -55,6 +63,7 @@ class Summary(Record):
     untrained: tuple[str, ...]  # leaves that received no samples
     left_out: dict[str, int]  # by leaf: held-out questions not asked because training had seen them
     unanswered: dict[str, int]  # by leaf: questions scored 0 because they do not fit the model's context window
+    gate: GateResult | None = None  # None: written before there was one
 
 
 def summarise(
@@ -65,9 +74,14 @@ def summarise(
     leaves: Sequence[LeafCounts],
     base: str = BASE,
     seen: Sequence[Item] = (),
+    protect: Sequence[str] = (),
+    margin: float = MARGIN,
 ) -> Summary:
-    """Put the scores of one run together; `leaves` are all leaves of the run, `seen` the items left out, `base` the
-    base model's name. Raises InputError when a model has not answered every item."""
+    """Put the scores of one run together.
+
+    `leaves` are all leaves of the run, `seen` the items left out, `base` the base model's name; `protect` the leaves
+    and branches of which no more than `margin` may be lost. Raises InputError when a model has not answered every item.
+    """
     scores = _scores(items, answers)
     groups = _by_leaf(items)
     own = {leaf: group for leaf, group in groups.items() if leaf.startswith(OWN)}
@@ -77,6 +91,13 @@ def summarise(
     silent = {answer.item for answer in answers if answer.model == BASE and answer.unanswered}
     before = scores[BASE]
     means = [_mean(part, before) for part in (asked, trained, own)]
+    guarded = _guarded(groups, own, protect)
+    checkpoints = tuple(
+        _checkpoint(name, before, after, asked, trained, own, guarded, margin, enough)
+        for name, after in scores.items()
+        if name != BASE
+    )
+    unscored = tuple(leaf.leaf for leaf in leaves if leaf.leaf not in asked)
     return Summary(
         base=BaseScore(
             name=base,
@@ -86,18 +107,20 @@ def summarise(
             forgetting=_mid(means[2]),
             forgetting_interval=_ends(means[2]),
         ),
-        checkpoints=tuple(
-            _checkpoint(name, before, after, asked, trained, own, enough)
-            for name, after in scores.items()
-            if name != BASE
-        ),
+        checkpoints=checkpoints,
         samples=tuple(leaves),
-        unscored=tuple(leaf.leaf for leaf in leaves if leaf.leaf not in asked),
+        unscored=unscored,
         untrained=tuple(
             dict.fromkeys(name for name in [leaf.leaf for leaf in leaves] + list(asked) if name not in kept)
         ),
         left_out=dict(Counter(item.leaf for item in seen)),
         unanswered=dict(Counter(item.leaf for item in items if item.id in silent)),
+        gate=gates.decide(
+            [(one.name, one.leaves, one.kept) for one in checkpoints],
+            unscored=unscored,
+            without_items=[name for name in dict.fromkeys(protect) if not guarded.get(name.rstrip("/"))],
+            own_tasks=bool(own),
+        ),
     )
 
 
@@ -131,6 +154,8 @@ def table(summary: Summary) -> str:
     for what, leaves in notes:
         if leaves:
             blocks += [f"leaves that {what} ({len(leaves)}):", *(f"  {leaf}" for leaf in leaves)]
+    if summary.gate:
+        blocks += gates.lines(summary.gate)
     return "\n".join(blocks)
 
 
@@ -152,6 +177,25 @@ def _by_leaf(items: Sequence[Item]) -> dict[str, list[Item]]:
     for item in items:
         groups.setdefault(item.leaf, []).append(item)
     return groups
+
+
+def _guarded(
+    groups: Mapping[str, list[Item]], own: Mapping[str, list[Item]], protect: Sequence[str]
+) -> dict[str, list[str]]:
+    """What has to be kept: for each name its leaves that have items. The base's own tasks always, kind by kind."""
+    names = [*own, *([OWN.rstrip("/")] if len(own) > 1 else []), *(name.rstrip("/") for name in protect)]
+    found = {name: [leaf for leaf in groups if under(leaf, name)] for name in names}
+    return {name: leaves for name, leaves in found.items() if leaves}
+
+
+def _branches(leaves: Iterable[str]) -> dict[str, list[str]]:
+    """The branches that hold two leaves or more, from the root down."""
+    found: dict[str, list[str]] = {}
+    for leaf in leaves:
+        parts = leaf.split("/")
+        for depth in range(1, len(parts)):
+            found.setdefault("/".join(parts[:depth]), []).append(leaf)
+    return {branch: found[branch] for branch in sorted(found) if len(found[branch]) > 1}
 
 
 def _labels(group: Sequence[Item]) -> list[str]:
@@ -178,23 +222,29 @@ def _checkpoint(
     asked: Mapping[str, list[Item]],
     trained: Mapping[str, list[Item]],
     own: Mapping[str, list[Item]],
+    guarded: Mapping[str, list[str]],
+    margin: float,
     enough: int,
 ) -> CheckpointScore:
-    def paired(groups: Mapping[str, list[Item]]) -> list[Paired]:
-        return [
-            Paired(leaf, [before[item.id] for item in group], [after[item.id] for item in group], _labels(group))
-            for leaf, group in groups.items()
-        ]
+    pairs = {
+        leaf: Paired(leaf, [before[item.id] for item in group], [after[item.id] for item in group], _labels(group))
+        for leaf, group in (*asked.items(), *own.items())
+    }
 
-    def together(label: str, groups: Mapping[str, list[Item]]) -> Effect | None:
-        return overall(label, paired(groups), enough=enough) if groups else None
+    def together(label: str, leaves: Iterable[str]) -> Effect | None:
+        groups = [pairs[leaf] for leaf in leaves]
+        return overall(label, groups, enough=enough) if groups else None
 
-    def single(groups: Mapping[str, list[Item]]) -> tuple[Effect, ...]:
-        return tuple(
-            effect(one.leaf, one.base, one.tuned, enough=enough, clusters=one.clusters) for one in paired(groups)
-        )
+    def single(leaves: Iterable[str]) -> tuple[Effect, ...]:
+        found = [pairs[leaf] for leaf in leaves]
+        effects = [effect(one.leaf, one.base, one.tuned, enough=enough, clusters=one.clusters) for one in found]
+        return controlled(effects, enough=enough)
 
     whole, taught, kept = together("overall", asked), together("overall_trained", trained), together("forgetting", own)
+    branches = [
+        overall(branch, [pairs[leaf] for leaf in leaves], enough=enough) for branch, leaves in _branches(asked).items()
+    ]
+    needed = [(name, [pairs[leaf] for leaf in leaves]) for name, leaves in guarded.items()]
     return CheckpointScore(
         name=name,
         overall=whole.tuned if whole else None,
@@ -205,6 +255,8 @@ def _checkpoint(
         overall_trained_effect=taught,
         forgetting_effect=kept,
         forgetting_kinds=single(own),
+        branches=controlled(branches, enough=enough),
+        kept=kept_rows(needed, margin=margin, enough=enough),
     )
 
 
@@ -212,28 +264,45 @@ def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
     counts = {leaf.leaf: (f"{leaf.made}", f"{leaf.kept}") for leaf in summary.samples}
     lines = [
         f"{checkpoint.name} against {summary.base.name}, held-out scores with 95 % intervals",
-        _line("leaf", "made", "kept", "n", "base", "tuned", "change", "verdict"),
+        _line("leaf", "made", "kept", "n", "base", "tuned", "change", "q", "verdict"),
     ]
     lines += [_effect_line(one.leaf, counts.get(one.leaf, ("–", "–")), one) for one in checkpoint.leaves]
     means = [
+        *((f"{one.leaf}/", one) for one in checkpoint.branches),
         (f"mean of {len(checkpoint.leaves)} leaves", checkpoint.overall_effect),
         ("mean of leaves with samples", checkpoint.overall_trained_effect),
         *((one.leaf, one) for one in checkpoint.forgetting_kinds),
         ("mean of the base's own tasks", checkpoint.forgetting_effect),
     ]
     lines += [_effect_line(label, ("", ""), one) for label, one in means if one]
+    if checkpoint.kept:
+        margin = checkpoint.kept[0].margin
+        lines.append(f"what had to be kept: no more than {margin:g} lost, by one-sided 95 % bounds")
+        lines += [_kept_line(one) for one in checkpoint.kept]
     return [*lines, ""]
 
 
 def _effect_line(label: str, counts: tuple[str, str], one: Effect) -> str:
     base = f"{one.base:.2f} [{one.base_interval[0]:.2f}–{one.base_interval[1]:.2f}]"
     tuned = f"{one.tuned:.2f} [{one.tuned_interval[0]:.2f}–{one.tuned_interval[1]:.2f}]"
-    return _line(label, *counts, f"{one.n}", base, tuned, f"{one.delta[1]:+.2f}", SIGNS[one.effect])
+    level = "" if one.q is None else f"{one.q:.3f}" if one.q >= 0.001 else "<.001"
+    return _line(label, *counts, f"{one.n}", base, tuned, f"{one.delta[1]:+.2f}", level, SIGNS[one.effect])
 
 
-def _line(label: str, made: str, kept: str, n: str, base: str, tuned: str, change: str, verdict: str) -> str:
-    name = label if len(label) <= 33 else f"…{label[-32:]}"
-    return f"{name:<33} {made:>5} {kept:>5} {n:>4}  {base:<16}  {tuned:<16}  {change:>6}  {verdict}".rstrip()
+def _line(label: str, made: str, kept: str, n: str, base: str, tuned: str, change: str, q: str, verdict: str) -> str:
+    return (
+        f"{_short(label):<28} {made:>5} {kept:>5} {n:>4}  {base:<16} {tuned:<16} {change:>6} {q:>5}  {verdict}".rstrip()
+    )
+
+
+def _kept_line(one: NonInferiority) -> str:
+    low, mid, high = one.delta
+    scores = f"{one.base:.2f} → {one.tuned:.2f}"
+    return f"{_short(one.name):<40} {one.n:>4}  {scores:<16} {mid:+.2f} [{low:+.2f} to {high:+.2f}]  {one.verdict}"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 28 else f"…{label[-27:]}"
 
 
 def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -4,22 +4,52 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from math import comb
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructlab_like.evaluation.effect import Paired, average, difference, effect, estimate, overall, sign_flip_p
+from instructlab_like.evaluation.effect import (
+    ONE_SIDED,
+    TWO_SIDED,
+    Level,
+    Paired,
+    average,
+    difference,
+    effect,
+    estimate,
+    overall,
+    sign_flip_p,
+)
 
 Drawn = tuple[list[float], list[float], Sequence[Hashable]]
 REPEATS = 1_000  # the share covered is known to ±0.014 then
 
 
-def test_independent_right_and_wrong_answers_have_wilsons_interval() -> None:
+def test_independent_right_and_wrong_answers_have_wilsons_interval_with_students_t() -> None:
     low, mid, high = estimate([1.0] * 81 + [0.0] * 182, range(263))  # an example of Newcombe 1998: 0.2553 to 0.3662
-    assert (round(low, 4), round(mid, 4), round(high, 4)) == (0.2553, 0.308, 0.3662)
+    assert (low, mid, high) == (
+        pytest.approx(0.2553, abs=4e-4),
+        pytest.approx(81 / 263),
+        pytest.approx(0.3662, abs=4e-4),
+    )
+    assert low < 0.2553
+    assert high > 0.3662
+
+
+@pytest.mark.parametrize(
+    ("level", "points"),
+    [
+        (TWO_SIDED, {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 19: 2.093, 99: 1.984}),
+        (ONE_SIDED, {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132, 5: 2.015, 9: 1.833, 19: 1.729, 99: 1.660}),
+    ],
+)
+def test_students_t_is_as_tabled_and_falls_between(level: Level, points: dict[int, float]) -> None:
+    assert [level.t(freedom) for freedom in points] == pytest.approx(list(points.values()), abs=0.02)
+    between = [level.t(freedom / 10) for freedom in range(5, 400)]
+    assert all(one >= other for one, other in pairwise(between))
 
 
 def test_paired_right_and_wrong_answers_have_newcombes_interval() -> None:
@@ -44,12 +74,13 @@ def test_p_of_whole_differences_is_that_of_all_sign_flips(sums: list[int]) -> No
     assert sign_flip_p([float(value) for value in sums]) == pytest.approx(share)
 
 
-def test_drawn_and_normal_p_agree_with_the_exact_one() -> None:
+def test_graded_and_normal_p_agree_with_the_exact_one() -> None:
     rng = random.Random(5)
     whole = [float(rng.choice((-1, 1, 1))) for _ in range(80)]
     exact = sign_flip_p(whole)
     graded = [value * (1 + 1e-6 * rng.random()) for value in whole]
-    assert sign_flip_p(graded) == pytest.approx(exact, abs=0.02)
+    assert sign_flip_p(graded) == pytest.approx(exact, abs=1e-6)
+    assert sign_flip_p([value / 10 for value in whole]) == pytest.approx(exact)
     many = [1.0] * 310 + [-1.0] * 260
     tail = sum(comb(570, k) for k in range(310, 571)) / 2**570
     assert sign_flip_p(many) == pytest.approx(2 * tail, abs=0.01)
@@ -116,6 +147,34 @@ def test_a_score_of_nothing_or_everything_still_has_an_interval() -> None:
     assert estimate([1.0] * 30, [index // 3 for index in range(30)])[0] < 0.75
     assert estimate([0.5] * 30, range(30))[0] < 0.4
     assert estimate([0.0, 1.0, 1.0], ["one"] * 3) == (0.0, pytest.approx(2 / 3), 1.0)
+
+
+def test_p_of_graded_scores_is_that_of_all_sign_flips() -> None:
+    rng = random.Random(2)
+    for _ in range(20):
+        sums = [rng.uniform(-1, 1.4) for _ in range(10)]
+        flips = [sum(s * v for s, v in zip(signs, sums, strict=True)) for signs in product((1, -1), repeat=10)]
+        share = sum(abs(flip) >= abs(sum(sums)) - 1e-9 for flip in flips) / len(flips)
+        assert share - 1e-9 <= sign_flip_p(sums) <= share + 0.02
+
+
+def test_p_of_graded_scores_can_be_as_small_as_it_is() -> None:
+    assert sign_flip_p([0.3 + index / 100 for index in range(40)]) == pytest.approx(2 / 2**40)
+
+
+def test_fewer_than_ten_clusters_decide_nothing() -> None:
+    base, tuned = [0.0] * 100, [1.0] * 100
+    nine, ten = (effect("leaf", base, tuned, enough=20, clusters=[n % many for n in range(100)]) for many in (9, 10))
+    assert (nine.effect, nine.clusters) == ("underpowered", 9)
+    assert (ten.effect, ten.clusters) == ("better", 10)
+    assert effect("leaf", base[:8], tuned[:8], enough=8).effect == "better"  # each its own cluster, and enough of them
+
+
+def test_one_large_cluster_does_not_pass_for_many_items() -> None:
+    even = estimate([1.0, 0.0] * 50, [index // 5 for index in range(100)])
+    clusters = [min(index, 20) for index in range(100)]
+    lopsided = estimate([1.0, 0.0] * 50, clusters)
+    assert lopsided[2] - lopsided[0] > 2 * (even[2] - even[0])
 
 
 @pytest.mark.parametrize(

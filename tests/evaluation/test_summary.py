@@ -134,4 +134,67 @@ def test_the_table_is_at_most_110_columns_wide_and_aligned(summary: Summary) -> 
     assert len({line.index("change") if "change" in line else line.index("+") - 1 for line in block[:2]}) == 1
     assert block[1].split()[:4] == [TAUGHT, "40", "31", "30"]
     assert block[1].endswith("▲ better")
-    assert "0.03 [0.01–0.17]  0.80 [0.63–0.90]   +0.77" in block[1]
+    assert "0.03 [0.00–0.18] 0.80 [0.62–0.91]  +0.77 <.001" in block[1]
+
+
+BRANCHED = [
+    *questions("knowledge/arts/one", 25),
+    *questions("knowledge/arts/two", 100),
+    *questions("knowledge/law", 40),
+    *questions("compositional_skills/rhyme", 20),
+]
+
+
+def branched(*, harmful: bool = False, protect: tuple[str, ...] = (), margin: float = 0.05) -> Summary:
+    right = {"base": {}, "tuned": {"knowledge/arts/one": 20}} | ({"base": {"knowledge/law": 30}} if harmful else {})
+    given = [
+        Answer(
+            item=item.id, model=model, text="x", score=float(int(item.id.rpartition(":")[2]) < known.get(item.leaf, 0))
+        )
+        for model, known in right.items()
+        for item in BRANCHED
+    ]
+    return summarise(BRANCHED, given, enough=20, leaves=(), protect=protect, margin=margin)
+
+
+def test_each_branch_of_two_leaves_has_a_row_in_which_leaves_count_equally() -> None:
+    (tuned,) = branched().checkpoints
+    assert [(one.leaf, one.n) for one in tuned.branches] == [("knowledge", 165), ("knowledge/arts", 125)]
+    assert tuned.branches[1].tuned == pytest.approx(0.4)
+    assert tuned.branches[0].tuned == pytest.approx(0.8 / 3)
+    assert [one.effect for one in tuned.branches] == ["better", "better"]
+    assert all(one.q is not None for one in (*tuned.branches, *tuned.leaves))
+    assert "knowledge/arts/ " in table(branched())
+
+
+def test_the_bases_own_tasks_and_what_is_protected_have_to_be_kept(summary: Summary) -> None:
+    assert [one.name for one in summary.checkpoints[0].kept] == ["base/copying", "base/reading", "base"]
+    (tuned,) = branched(harmful=True, protect=("knowledge/law/", "knowledge/arts", "knowledge/none")).checkpoints
+    assert [(one.name, one.verdict) for one in tuned.kept] == [("knowledge/law", "lost"), ("knowledge/arts", "kept")]
+    assert tuned.kept[1].n == 125
+    assert branched(harmful=True, protect=("knowledge/law",), margin=0.95).checkpoints[0].kept[0].verdict == "kept"
+
+
+def test_the_gate_names_what_is_worse_lost_and_missing() -> None:
+    gate = branched(harmful=True, protect=("knowledge/law", "knowledge/none")).gate
+    assert gate is not None
+    worse, lost, missing = gate.reasons
+    assert worse.startswith("tuned: knowledge/law is worse: 0.75 → 0.00, change -0.75 [")
+    assert lost.startswith("tuned: knowledge/law lost more than 0.05")
+    assert missing == "knowledge/none is protected and has no held-out questions"
+    shown = table(branched(harmful=True, protect=("knowledge/law",)))
+    assert "gate: fails\n  fails: tuned: knowledge/law is worse" in shown
+    assert "what had to be kept: no more than 0.05 lost" in shown
+
+
+def test_a_summary_of_before_the_gate_can_be_read(summary: Summary, tmp_path: Path) -> None:
+    written = orjson.loads(summary.model_dump_json())
+    del written["gate"]
+    for checkpoint in written["checkpoints"]:
+        del checkpoint["branches"], checkpoint["kept"]
+        for effect in (*checkpoint["leaves"], *checkpoint["forgetting_kinds"]):
+            del effect["q"], effect["clusters"]
+    (tmp_path / "summary.json").write_bytes(orjson.dumps(written))
+    old = read(tmp_path / "summary.json")
+    assert old.gate is None
+    assert "gate" not in table(old)
