@@ -645,8 +645,8 @@ def crash(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 def main() -> None:
     """Run a command; a user's mistake ends in one message and its exit code, never in a traceback."""
-    # Torch's threads spin while they wait for each other: on a machine that does anything else, that costs many times the
-    # work. Fewer turns (of libgomp's 300,000) cost nothing where it does not.
+    # Torch's threads spin while they wait for each other: on a machine that does anything else, that costs many times
+    # the work. Fewer turns (of libgomp's 300,000) cost nothing where it does not.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character shows its number
