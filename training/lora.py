@@ -14,6 +14,7 @@ hide exit codes.
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
 import shutil
@@ -22,7 +23,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -108,13 +109,24 @@ def main() -> int:
         with Signals() as signals:
             train(load(TrainRecipe, args.recipe, {}), args, signals)
     except IlkError as error:
-        write_whole(args.out / "failure.json", dump({"format": FORMAT, "code": error.code, "message": str(error)}))
-        if int(os.environ.get("RANK", "0")) == 0:
-            console.warn(str(error))
-        return error.code
+        return failed(error, args.out)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        fix = "free some space and run the same command again: it goes on from the last whole checkpoint"
+        return failed(StoppedError("the disk is full", where=str(error.filename or args.out), fix=fix), args.out)
     except Ended as ended:
         return 128 + ended.number
     return 0
+
+
+def failed(error: IlkError, out: Path) -> int:
+    """Say why once, leave it for `ilk train` to read if there is room for it, and give the exit code."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        console.warn(str(error))
+    with suppress(OSError):
+        write_whole(out / "failure.json", dump({"format": FORMAT, "code": error.code, "message": str(error)}))
+    return error.code
 
 
 def arguments() -> argparse.Namespace:

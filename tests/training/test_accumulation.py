@@ -82,13 +82,7 @@ def test_two_processes_train_what_one_does(
 ) -> None:
     phases = [{"name": name, "epochs": 3, "learning_rate": 1e-3} for name in ("knowledge", "skills")]
     told = {"lora": {"rank": 4, "alpha": 8}, "phases": phases}
-    environment = os.environ | {
-        "ACCELERATE_USE_CPU": "true",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-    }
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [str(ROOT / "training" / "lora.py"), *arguments("two", **told)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = in_two(ROOT / "training" / "lora.py", arguments("two", **told))
     assert done.returncode == 0, done.stderr
     assert "2 processes" in done.stdout
     assert train("one", **told) == 0
@@ -102,6 +96,53 @@ def test_two_processes_train_what_one_does(
     for alone, shared in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
         assert alone.loss == pytest.approx(shared.loss, rel=1e-4)
         assert alone.model_copy(update={"loss": shared.loss}) == shared
+
+
+STOPPING = """
+import importlib.util, signal, sys
+spec = importlib.util.spec_from_file_location("training_lora", {script!r})
+lora = importlib.util.module_from_spec(spec)
+sys.modules["training_lora"] = lora
+spec.loader.exec_module(lora)
+keep = lora.keep
+def ended(step, phase, *others):
+    keep(step, phase, *others)
+    if phase.recipe.name == "skills":
+        raise lora.Ended(signal.SIGTERM)
+lora.keep = ended
+sys.exit(lora.main())
+"""
+
+
+def test_two_processes_that_were_stopped_go_on_to_the_same_bytes(
+    arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    stopping = tmp_path / "stopping.py"
+    stopping.write_text(STOPPING.format(script=str(ROOT / "training" / "lora.py")), encoding="utf-8")
+    stopped = in_two(stopping, arguments("resumed"))
+    assert "  skills: goes on" not in stopped.stdout
+    assert stopped.returncode != 0
+    (state,) = (tmp_path / "resumed" / "checkpoints").glob("skills-*")
+    assert json.loads((state / "state.json").read_bytes())["processes"] == 2
+    resumed = in_two(ROOT / "training" / "lora.py", arguments("resumed"))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "skills: goes on after step" in resumed.stdout
+    straight = in_two(ROOT / "training" / "lora.py", arguments("straight"))
+    assert straight.returncode == 0, straight.stderr
+    for name in ("adapter/adapter_model.safetensors", "losses.jsonl", "heldout.jsonl", "samples.jsonl", "choice.jsonl"):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+
+
+def in_two(script: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a script in two processes on the CPU."""
+    environment = os.environ | {
+        "ACCELERATE_USE_CPU": "true",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*command, str(script), *options], env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 def losses(out: Path) -> list[LeafLoss]:

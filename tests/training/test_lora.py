@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -303,6 +304,26 @@ def test_a_phase_that_harms_what_is_protected_is_not_taken_and_stays_to_be_looke
     assert checkpoint.verify(out / "checkpoints" / "skills-vetoed")
     knowledge, final = (load_file(out / place / checkpoint.WEIGHTS) for place in ("checkpoints/knowledge", "adapter"))
     assert all(torch.equal(tensor, final[name]) for name, tensor in knowledge.items())
+
+
+def test_a_disk_that_fills_beside_a_checkpoint_is_one_message_and_loses_nothing(
+    train: Train,
+    lora: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train("straight")
+
+    def full(out: Path, histories: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(out / "losses.jsonl"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lora, "tell", full)
+        assert train() == 3
+    assert f"{tmp_path / 'out' / 'losses.jsonl'}: the disk is full" in capsys.readouterr().err
+    assert train() == 0
+    assert sha(tmp_path / "out") == sha(tmp_path / "straight")
 
 
 @pytest.mark.parametrize("kind", [{"dora": True}, {"rslora": True}])
