@@ -6,7 +6,7 @@ All of it is pure, so it is done in any process, and remembered as the bytes of 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +60,11 @@ class Finding:
         return cls(stop, unapplied, leaf.decode(), line, pardons, instead, found, tuple(sketches))
 
 
+def nothing(_: Sample) -> bytes:
+    """The sketch of a filter that has nothing to do."""
+    return b""
+
+
 class Inspector:
     """Applies what judges samples one by one, and sketches them for the rest."""
 
@@ -73,31 +78,41 @@ class Inspector:
         self.chosen, self.leaves, self.pardons = chosen, leaves, tuple(pardons)
         self.idle = frozenset(idle)  # places of filters over the whole set that have nothing to do
         self.names = tuple(one.name for one in chosen)
+        self.turns = tuple(self._turns())
+
+    def _turns(self) -> Iterator[tuple[int, bool, bool, Callable[..., Judgement] | None, Callable[..., bytes]]]:
+        """For each filter that looks at one sample: its place, whether it wants the leaf, whether it sketches, and its
+        method. Looked up once, since a run calls them for every sample."""
+        for place, one in enumerate(self.chosen):
+            if one.kind == "set":
+                yield place, False, True, None, nothing if place in self.idle else one.sketch
+            elif one.kind != "ask":
+                yield place, one.kind == "leaf", False, one.judge, nothing
 
     def look(self, sample: Sample, *, begin: int = 0) -> Finding:
         """What is found of the sample by the filters from place `begin` on."""
         leaf = self.leaves.get(sample.lineage.leaf)
         unapplied, sketches, scores, pardons = 0, list[bytes](), dict[str, float](), list[bytes]()
-        for place, one in enumerate(self.chosen):
-            if one.kind == "set":
-                sketches.append(one.sketch(sample) if place >= begin and place not in self.idle else b"")
+        for place, of_leaf, of_set, judge, sketch in self.turns:
+            if of_set:
+                sketches.append(sketch(sample) if place >= begin else b"")
                 continue
-            if place < begin or one.kind == "ask":
+            if place < begin or judge is None:
                 continue
-            if one.kind == "sample":
-                told = one.judge(sample)
+            if not of_leaf:
+                told = judge(sample)
             elif leaf is None:
                 unapplied |= 1 << place
                 continue
             else:
-                told = one.judge(sample, leaf)
+                told = judge(sample, leaf)
             if told.keep:
                 if not told.applied:
                     unapplied |= 1 << place
                 elif told.score is not None:
                     scores[self.names[place]] = round(float(told.score), 6)
-            elif self.pardons and is_pardoned(self.pardons, sample.id, one.name):
-                pardons.append(verdict_line(one, sample, pardoned(told)))
+            elif self.pardons and is_pardoned(self.pardons, sample.id, self.names[place]):
+                pardons.append(verdict_line(self.chosen[place], sample, pardoned(told)))
             else:
                 return self.stopped(place, sample, told, unapplied, sketches, pardons)
         line = orjson.dumps(

@@ -27,6 +27,14 @@ SPOKEN_SIGNS = (
 LISTED = r"(?P<listed>\d[\d.]*(?:, \d[\d.]*){1,20},? (?:and|und|y|et) \d+(?:\.\d+)?|\d[\d.]* and \d+(?:\.\d+)?)"
 
 
+def says_a_sum(text: str) -> bool:
+    """Whether an operation is named. A plain loop: it runs on every answer."""
+    for sign in SPOKEN_SIGNS:  # noqa: SIM110
+        if sign in text:
+            return True
+    return False
+
+
 def _listed(sign: str, *, mean: bool = False) -> Callable[[re.Match[str]], str]:
     """What a list of numbers comes to, in signs."""
 
@@ -145,7 +153,7 @@ class Computed(SampleFilter):
         answer = sample.answer
         if len(answer) > LONGEST:
             answer = answer[:LONGEST]
-        stated = "=" in answer or any(sign in answer for sign in SPOKEN_SIGNS)
+        stated = "=" in answer or says_a_sum(answer)
         asked = self.question and len(answer) < 80 and bool(sample.question) and sample.question[-40:].strip() != ""
         if not stated and not asked:
             return NOTHING
@@ -172,7 +180,7 @@ def stated_in(answer: str) -> Iterator[Equation]:
         answer = CODE.sub(" ; ", answer)
     count = 0
     for line in answer.splitlines():
-        spoken = any(sign in line for sign in SPOKEN_SIGNS)
+        spoken = says_a_sum(line)
         if not spoken and "=" not in line:
             continue
         for sentence in re.split(
