@@ -226,11 +226,12 @@ def work(job: Job, planned: Plan, args: argparse.Namespace) -> None:
             checkpoint.restore(folder, job.trainee.adapted)
             done.append(state.read_history(folder))
             job.progress.skipped(name)
-            continue
-        offset = sum(earlier.steps for earlier in planned.phases[:number])
-        done.append(run(phase, inputs, job, done, offset))
-        if job.leads:
-            save(folder, job, planned.phases[: number + 1], inputs, done)
+        else:
+            offset = sum(earlier.steps for earlier in planned.phases[:number])
+            done.append(run(phase, inputs, job, done, offset))
+            if job.leads:
+                save(folder, job, planned.phases[: number + 1], inputs, done)
+        if job.leads:  # also of a phase that was finished before: the process may have been killed right here
             clear_away(job, phase, done[-1])
         accelerator.wait_for_everyone()
     if job.leads and not whole(out / "adapter", planned.inputs[-1], job.say):
