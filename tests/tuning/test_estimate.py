@@ -220,13 +220,13 @@ def test_a_mask_over_the_row_takes_its_square(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "low", "high"),
     [
-        (Case("llama", 256, 704, 4, 8, 4, 8000, 1024), 0.65, 1.5),
-        (Case("qwen3", 256, 704, 4, 8, 4, 8000, 1024, half=True), 0.65, 1.5),
+        (Case("llama", 256, 704, 4, 8, 4, 8000, 1024), 0.5, 1.5),
+        (Case("qwen3", 256, 704, 4, 8, 4, 8000, 1024, half=True), 0.5, 1.5),
     ],
 )
 def test_the_estimate_is_near_what_real_steps_take(case: Case, low: float, high: float) -> None:
-    told, growth, before = compare(case)
-    assert low < (told.total - before) / growth < high
+    told, growth, _ = compare(case)
+    assert low < (told.total - told.overhead) / growth < high  # a process alone takes more in some places than in others
 
 
 # --- what it means ----------------------------------------------------------------------------------------------
