@@ -7,7 +7,7 @@ IlkError                    anything a user may see; `code` is the exit code
 │   ├── DocumentError       a leaf's documents cannot be had or read
 │   ├── TemplateError       a prompt template or its header
 │   ├── RecipeError         a recipe file or an override
-│   └── ModelError          a model or adapter that cannot be loaded
+│   └── ModelError          a model or adapter that cannot be loaded (in tuning/: UnknownModelError, memory not known)
 ├── GateError         (1)   a check that the user asked for says no
 └── StoppedError      (3)   stopped incomplete, resumable: budget, teacher gone, disk full
     └── TeacherError        a teacher cannot be reached or refuses

@@ -25,8 +25,8 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTr
 from instructlab_like.errors import InputError, ModelError, StoppedError
 from instructlab_like.records import Message
 from instructlab_like.tuning.checkpoint import Reference
+from instructlab_like.tuning.hub import WHAT_A_MODEL_IS
 from instructlab_like.tuning.models import (
-    WHAT_A_MODEL_IS,
     adapter_config,
     fetch,
     load_adapter,

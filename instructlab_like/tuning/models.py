@@ -24,14 +24,10 @@ from instructlab_like.errors import ModelError
 from instructlab_like.records import digest
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.checkpoint import Reference
+from instructlab_like.tuning.hub import HUB_NAME, WHAT_A_MODEL_IS
 from instructlab_like.workspace import find
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 MODEL_FILES = ["*.json", "*.jinja", "*.txt", "tokenizer*", "model*.safetensors"]  # no code, no pickle
-WHAT_A_MODEL_IS = (
-    "give a folder with config.json, tokenizer.json and *.safetensors, or a hub name such as "
-    "ibm-granite/granite-3.3-2b-instruct"
-)
 PICKLED = "adapter_model.bin"
 COPY = ".base_layer.weight"  # PEFT's copy of an embedding that has an adapter
 WEIGHTS_ID = "weights:"

@@ -69,7 +69,6 @@ TEMPLATED = re.compile(
     r"|interpolat|wiki|moustache|django|flask|lorem|dummy|filler|brace|bracket",
     re.IGNORECASE,
 )
-LOWER = re.compile(r"TODO|FIXME|TBD")
 
 
 def unfilled(part: str, text: str, question: str) -> Fault | None:
