@@ -99,6 +99,9 @@ class Seed(Record):
     pairs: tuple[Pair, ...]
 
 
+Metric = Literal["exact", "f1", "contains", "number", "choice", "judge", "perplexity"]
+
+
 class HeldOut(Record):
     """A question that no teacher and no training ever sees."""
 
@@ -107,7 +110,9 @@ class HeldOut(Record):
     answer: str
     accept: tuple[str, ...] = ()  # other answers that count as right
     context: str | None = None  # given to the model with the question, when present
-    metric: Literal["exact", "f1", "contains"] = "exact"
+    metric: Metric = "exact"
+    options: tuple[str, ...] = ()  # of a choice; the answer is one of them
+    rubric: str | None = None  # what a judge looks at
 
 
 class IntegerParameter(Record):
@@ -451,25 +456,45 @@ class Row(Record):
 
 
 class Item(Record):
-    """A held-out question. `leaf` is a leaf's path, or "base/<kind>" for the base's own tasks."""
+    """A held-out question. `leaf` is a leaf's path, or "base/<kind>" for the base's own tasks.
+
+    closed-book: made from a chunk that was trained, and asked without it. open-book: asked about a chunk that was not.
+    """
 
     id: str
     leaf: str
-    source: Literal["heldout", "simulation", "base"]
+    source: Literal["heldout", "simulation", "base", "closed-book", "open-book", "mmlu"]
     question: str
     answer: str
     accept: tuple[str, ...] = ()
     context: str | None = None
-    metric: Literal["exact", "f1", "contains"] = "exact"
+    metric: Metric = "exact"
+    options: tuple[str, ...] = ()  # of a choice, in the order in which they are shown; the answer is one of them
+    rubric: str | None = None  # what a judge looks at
+    chunk: str | None = None  # Chunk.id that the question was made from
+    maker: str | None = None  # of a question that no person wrote: a model's identity, or "rules/1"
     cluster: str | None = None  # items that rise and fall together, e.g. of one chunk
+
+    @property
+    def part(self) -> str:
+        """What the item measures, by which a leaf's items are told apart in tables."""
+        if self.metric in ("choice", "judge", "perplexity"):
+            return self.metric
+        return "written" if self.source == "heldout" else self.source
 
 
 class Answer(Record):
+    """What a model made of an item. `score` is None where there is none, and `unscored` says why."""
+
     item: str
     model: str  # "base" or the checkpoint's name
-    text: str
-    score: float  # 0..1
+    text: str  # of a choice the option that was taken; of a perplexity empty
+    score: float | None  # 0..1; of a perplexity its inverse
+    chosen: int | None = None  # of a choice: the place of the option, from 0
+    nats: float | None = None  # of a perplexity: minus the natural log of the answer's chance
+    tokens: int | None = None  # of a perplexity: that the answer has, its end included
     unanswered: str | None = None  # why the model was not asked, when it was not; the score is 0 then
+    unscored: str | None = None  # why there is no score: "judge: no grade in its reply"
 
 
 class Effect(Record):

@@ -41,6 +41,8 @@ def from_file(leaf: Leaf) -> list[Item]:
             accept=held.accept,
             context=held.context,
             metric=held.metric,
+            options=held.options,
+            rubric=held.rubric,
             cluster=_cluster(leaf, held),
         )
         for held in leaf.held_out
@@ -73,10 +75,15 @@ def distinct(found: Iterable[Item]) -> list[Item]:
     first: dict[str, Item] = {}
     for item in found:
         other = first.setdefault(item.id, item)
-        if (other.answer, other.accept, other.metric) != (item.answer, item.accept, item.metric):
+        if right(other) != right(item):
             what = f"{item.question!r} is asked twice with different answers: {other.answer!r} and {item.answer!r}"
             raise InputError(what, where=item.leaf, fix="keep one of them; list further right answers under accept")
     return list(first.values())
+
+
+def right(item: Item) -> tuple[object, ...]:
+    """What makes an answer to it right."""
+    return (item.answer, item.accept, item.metric, item.options, item.rubric)
 
 
 def seen(asked: Iterable[Item], avoid: Collection[str]) -> list[Item]:

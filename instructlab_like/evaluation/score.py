@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from decimal import ROUND_HALF_UP, Decimal
 
 from instructlab_like.records import Item
 
@@ -14,6 +15,7 @@ seventeen eighteen nineteen twenty"""
 DIGITS = {word: str(number) for number, word in enumerate(SMALL.split())}
 # Unlike `records.normalise`, a number keeps its sign and its decimals: -5 is not 5, and 3.5 is not "3 5".
 WORD = re.compile(r"(?:(?<!\w)-)?\d+(?:,\d{3}(?!\d))*(?:\.\d+)?\w*|\w+")
+NUMBER = re.compile(r"(?:(?<![\w.])-)?(?<![\d.])\d+(?:,\d{3}(?!\d))*(?:\.\d+)?")
 
 
 def score(item: Item, text: str) -> float:
@@ -23,7 +25,11 @@ def score(item: Item, text: str) -> float:
         return max(exact(answer, text) for answer in right)
     if item.metric == "f1":
         return max(f1(answer, text) for answer in right)
-    return max(contains(answer, text) for answer in right)
+    if item.metric == "number":
+        return max(number(answer, text) for answer in right)
+    if item.metric == "contains":
+        return max(contains(answer, text) for answer in right)
+    raise ValueError(f"{item.metric}: is not told from the text alone")
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -49,6 +55,15 @@ def contains(answer: str, text: str) -> float:
     return float(any(given[at : at + len(wanted)] == wanted for at in range(len(given) - len(wanted) + 1)))
 
 
+def number(answer: str, text: str) -> float:
+    """1 if the last number of the text is the right one; one with decimals is rounded to those of the right one."""
+    wanted, given = _last_number(answer), _last_number(text)
+    if wanted is None or given is None:
+        return exact(answer, text) if wanted is None else 0.0
+    decimals = -int(wanted.as_tuple().exponent)
+    return float((given.quantize(wanted, ROUND_HALF_UP) if decimals else given) == wanted)
+
+
 def f1(answer: str, text: str) -> float:
     """Harmonic mean of word precision and recall, articles apart (SQuAD 1.1, Rajpurkar et al. 2016)."""
     wanted, given = Counter(_telling(answer)), Counter(_telling(text))
@@ -61,3 +76,8 @@ def f1(answer: str, text: str) -> float:
 def _telling(text: str) -> list[str]:
     found = words(text)
     return [word for word in found if word not in ARTICLES] or list(found)
+
+
+def _last_number(text: str) -> Decimal | None:
+    found = NUMBER.findall(unicodedata.normalize("NFKC", text).replace("\u2212", "-"))
+    return Decimal(found[-1].replace(",", "")) if found else None

@@ -22,6 +22,7 @@ from instructlab_like.workspace import FORMAT, write_whole
 BASE = "base"  # the name of the model without an adapter, in answers
 OWN = "base/"  # the leaves of the base's own tasks begin so
 MARGIN = 0.05  # what of a score may be lost of what had to be kept, unless a recipe says otherwise
+Scores = Mapping[str, float]  # by item, of those that have one
 SIGNS = {"better": "▲ better", "worse": "▼ worse", "tied": "= tied", "underpowered": "? underpowered"}
 
 
@@ -34,6 +35,21 @@ class BaseScore(Record):
     overall_trained: float | None
     forgetting: float | None
     forgetting_interval: tuple[float, float] | None
+
+
+class PartEffect(Effect):
+    """The effect on one part of a leaf's items: what a judge graded, what was to be chosen, what a text's odds are."""
+
+    part: str  # Item.part
+
+
+class NonScore(Record):
+    """Answers of a model on a leaf that have no score: they are in no mean, and counted here."""
+
+    leaf: str
+    model: str
+    reason: str
+    count: int
 
 
 class CheckpointScore(Record):
@@ -50,6 +66,7 @@ class CheckpointScore(Record):
     forgetting_kinds: tuple[Effect, ...]
     branches: tuple[Effect, ...] = ()  # of two leaves or more; the mean over a branch's leaves, each counting the same
     kept: tuple[NonInferiority, ...] = ()  # the base's own tasks, and what recipes protect
+    parts: tuple[PartEffect, ...] = ()  # of leaves with items of several parts, and all perplexities
 
 
 class Summary(Record):
@@ -59,10 +76,11 @@ class Summary(Record):
     base: BaseScore
     checkpoints: tuple[CheckpointScore, ...]
     samples: tuple[LeafCounts, ...]
-    unscored: tuple[str, ...]  # leaves without held-out questions
+    unscored: tuple[str, ...]  # leaves without held-out questions, perplexities apart
     untrained: tuple[str, ...]  # leaves that received no samples
     left_out: dict[str, int]  # by leaf: held-out questions not asked because training had seen them
     unanswered: dict[str, int]  # by leaf: questions scored 0 because they do not fit the model's context window
+    non_scores: tuple[NonScore, ...] = ()
     gate: GateResult | None = None  # None: written before there was one
 
 
@@ -83,7 +101,7 @@ def summarise(
     and branches of which no more than `margin` may be lost. Raises InputError when a model has not answered every item.
     """
     scores = _scores(items, answers)
-    groups = _by_leaf(items)
+    groups = _by_leaf([item for item in items if item.metric != "perplexity"])
     own = {leaf: group for leaf, group in groups.items() if leaf.startswith(OWN)}
     asked = {leaf: group for leaf, group in groups.items() if leaf not in own}
     kept = {leaf.leaf for leaf in leaves if leaf.kept}
@@ -93,7 +111,7 @@ def summarise(
     means = [_mean(part, before) for part in (asked, trained, own)]
     guarded = _guarded(groups, own, protect)
     checkpoints = tuple(
-        _checkpoint(name, before, after, asked, trained, own, guarded, margin, enough)
+        _checkpoint(name, before, after, asked, trained, own, guarded, margin, enough, _parts(items))
         for name, after in scores.items()
         if name != BASE
     )
@@ -115,6 +133,7 @@ def summarise(
         ),
         left_out=dict(Counter(item.leaf for item in seen)),
         unanswered=dict(Counter(item.leaf for item in items if item.id in silent)),
+        non_scores=_non_scores(items, answers),
         gate=gates.decide(
             [(one.name, one.leaves, one.kept) for one in checkpoints],
             unscored=unscored,
@@ -150,6 +169,7 @@ def table(summary: Summary) -> str:
         ("have no held-out questions", summary.unscored),
         ("lost held-out questions that training had seen", _counted(summary.left_out)),
         ("have questions too long for the model, scored 0", _counted(summary.unanswered)),
+        ("have answers without a score, in no mean", [_told(one) for one in summary.non_scores]),
     ]
     for what, leaves in notes:
         if leaves:
@@ -159,9 +179,9 @@ def table(summary: Summary) -> str:
     return "\n".join(blocks)
 
 
-def _scores(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, dict[str, float]]:
+def _scores(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, Scores]:
     """Scores by model and item, in the answers' order of models; every model has answered every item."""
-    found: dict[str, dict[str, float]] = {BASE: {}}
+    found: dict[str, dict[str, float | None]] = {BASE: {}}
     for answer in answers:
         found.setdefault(answer.model, {})[answer.item] = answer.score
     for model, given in found.items():
@@ -169,7 +189,34 @@ def _scores(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, dict[
         if missing:
             what = f"{model} has no answer to {len(missing)} of {len(items)} items, the first: {missing[0].question!r}"
             raise InputError(what, where=missing[0].leaf, fix="answer them first: ilk evaluate")
-    return found
+    return {
+        model: {item: score for item, score in given.items() if score is not None} for model, given in found.items()
+    }
+
+
+def _non_scores(items: Sequence[Item], answers: Sequence[Answer]) -> tuple[NonScore, ...]:
+    leaves = {item.id: item.leaf for item in items}
+    counts = Counter(
+        (leaves[answer.item], answer.model, answer.unscored or "no score")
+        for answer in answers
+        if answer.score is None and answer.item in leaves
+    )
+    return tuple(
+        NonScore(leaf=leaf, model=model, reason=reason, count=count) for (leaf, model, reason), count in counts.items()
+    )
+
+
+def _parts(items: Sequence[Item]) -> dict[tuple[str, str], list[Item]]:
+    """The items of each part of a leaf: perplexities always, the others where a leaf has several parts."""
+    groups: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        groups.setdefault((item.leaf, item.part), []).append(item)
+    several = Counter(leaf for leaf, part in groups if part != "perplexity")
+    return {
+        (leaf, part): group
+        for (leaf, part), group in groups.items()
+        if part == "perplexity" or (several[leaf] > 1 and not leaf.startswith(OWN))
+    }
 
 
 def _by_leaf(items: Sequence[Item]) -> dict[str, list[Item]]:
@@ -202,9 +249,18 @@ def _labels(group: Sequence[Item]) -> list[str]:
     return [item.cluster or item.id for item in group]
 
 
-def _mean(groups: Mapping[str, list[Item]], scores: Mapping[str, float]) -> Triple | None:
-    parts = [estimate([scores[item.id] for item in group], _labels(group)) for group in groups.values()]
+def _mean(groups: Mapping[str, list[Item]], scores: Scores) -> Triple | None:
+    scored = [[item for item in group if item.id in scores] for group in groups.values()]
+    parts = [estimate([scores[item.id] for item in group], _labels(group)) for group in scored if group]
     return average(parts) if parts else None
+
+
+def _paired(label: str, group: Sequence[Item], before: Scores, after: Scores) -> Paired | None:
+    """The scores of those items that both have a score of; None where there is no such item."""
+    both = [item for item in group if item.id in before and item.id in after]
+    if not both:
+        return None
+    return Paired(label, [before[item.id] for item in both], [after[item.id] for item in both], _labels(both))
 
 
 def _mid(mean: Triple | None) -> float | None:
@@ -217,34 +273,33 @@ def _ends(mean: Triple | None) -> tuple[float, float] | None:
 
 def _checkpoint(
     name: str,
-    before: Mapping[str, float],
-    after: Mapping[str, float],
+    before: Scores,
+    after: Scores,
     asked: Mapping[str, list[Item]],
     trained: Mapping[str, list[Item]],
     own: Mapping[str, list[Item]],
     guarded: Mapping[str, list[str]],
     margin: float,
     enough: int,
+    parts: Mapping[tuple[str, str], list[Item]],
 ) -> CheckpointScore:
-    pairs = {
-        leaf: Paired(leaf, [before[item.id] for item in group], [after[item.id] for item in group], _labels(group))
-        for leaf, group in (*asked.items(), *own.items())
-    }
+    both = ((leaf, _paired(leaf, group, before, after)) for leaf, group in (*asked.items(), *own.items()))
+    pairs = {leaf: group for leaf, group in both if group}
 
     def together(label: str, leaves: Iterable[str]) -> Effect | None:
-        groups = [pairs[leaf] for leaf in leaves]
+        groups = [pairs[leaf] for leaf in leaves if leaf in pairs]
         return overall(label, groups, enough=enough) if groups else None
 
     def single(leaves: Iterable[str]) -> tuple[Effect, ...]:
-        found = [pairs[leaf] for leaf in leaves]
-        effects = [effect(one.leaf, one.base, one.tuned, enough=enough, clusters=one.clusters) for one in found]
-        return controlled(effects, enough=enough)
+        return controlled([_effect(pairs[leaf], enough) for leaf in leaves if leaf in pairs], enough=enough)
 
     whole, taught, kept = together("overall", asked), together("overall_trained", trained), together("forgetting", own)
-    branches = [
-        overall(branch, [pairs[leaf] for leaf in leaves], enough=enough) for branch, leaves in _branches(asked).items()
-    ]
-    needed = [(name, [pairs[leaf] for leaf in leaves]) for name, leaves in guarded.items()]
+    scored = _branches(leaf for leaf in asked if leaf in pairs)
+    branches = [overall(branch, [pairs[leaf] for leaf in leaves], enough=enough) for branch, leaves in scored.items()]
+    needed = [(name, [pairs[leaf] for leaf in leaves if leaf in pairs]) for name, leaves in guarded.items()]
+    divided = [(part, _paired(leaf, group, before, after)) for (leaf, part), group in parts.items()]
+    measured = [(part, group) for part, group in divided if group]
+    levels = controlled([_effect(group, enough) for _, group in measured], enough=enough)
     return CheckpointScore(
         name=name,
         overall=whole.tuned if whole else None,
@@ -256,8 +311,13 @@ def _checkpoint(
         forgetting_effect=kept,
         forgetting_kinds=single(own),
         branches=controlled(branches, enough=enough),
-        kept=kept_rows(needed, margin=margin, enough=enough),
+        kept=kept_rows([(name, groups) for name, groups in needed if groups], margin=margin, enough=enough),
+        parts=tuple(PartEffect(part=part, **dict(one)) for (part, _), one in zip(measured, levels, strict=True)),
     )
+
+
+def _effect(one: Paired, enough: int) -> Effect:
+    return effect(one.leaf, one.base, one.tuned, enough=enough, clusters=one.clusters)
 
 
 def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
@@ -275,6 +335,9 @@ def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
         ("mean of the base's own tasks", checkpoint.forgetting_effect),
     ]
     lines += [_effect_line(label, ("", ""), one) for label, one in means if one]
+    if checkpoint.parts:
+        lines.append("parts of leaves; of a perplexity its inverse, in no mean")
+        lines += [_effect_line(f"{one.leaf} · {one.part}", ("", ""), one) for one in checkpoint.parts]
     if checkpoint.kept:
         margin = checkpoint.kept[0].margin
         lines.append(f"what had to be kept: no more than {margin:g} lost, by one-sided 95 % bounds")
@@ -307,3 +370,7 @@ def _short(label: str) -> str:
 
 def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{leaf}: {count}" for leaf, count in counts.items())
+
+
+def _told(one: NonScore) -> str:
+    return f"{one.leaf}: {one.model}: {one.reason} ({one.count})"

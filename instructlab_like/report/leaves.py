@@ -40,9 +40,10 @@ class ShownSample:
 class ShownAnswer:
     model: str
     text: str
-    score: float
+    score: float | None
     right: bool
     unanswered: str | None
+    unscored: str | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,10 @@ def spread(found: Sequence[ShownSample]) -> list[ShownSample]:
 def question(item: Item, answers: Sequence[Answer]) -> ShownQuestion:
     return ShownQuestion(
         item,
-        tuple(ShownAnswer(one.model, one.text, one.score, one.score >= RIGHT, one.unanswered) for one in answers),
+        tuple(
+            ShownAnswer(one.model, one.text, one.score, (one.score or 0.0) >= RIGHT, one.unanswered, one.unscored)
+            for one in answers
+        ),
     )
 
 
