@@ -32,12 +32,13 @@ def decide(
     *,
     unscored: Sequence[str] = (),
     without_items: Sequence[str] = (),
+    without_scores: Sequence[tuple[str, str]] = (),
     own_tasks: bool = True,
 ) -> GateResult:
     """Judge all checkpoints, each given with its leaves and with the rows it had to keep.
 
-    `unscored`: leaves without questions. `without_items`: protected names without any. `own_tasks`: the base's own
-    tasks were asked.
+    `unscored`: leaves without questions. `without_items`: protected names without any. `without_scores`: checkpoints,
+    each with a name that had to be kept and has no answer with a score. `own_tasks`: the base's own tasks were asked.
     """
     reasons = [] if checkpoints else ["nothing was checked: no checkpoint has answered any question"]
     undecided: list[str] = []
@@ -49,6 +50,9 @@ def decide(
         if small:
             unchecked.append(f"{name}: leaves with too few questions or chunks to be called worse: {', '.join(small)}")
     reasons += (f"{name} is protected and has no held-out questions" for name in without_items)
+    reasons += (
+        f"{checkpoint}: {name} had to be kept, and no answer has a score" for checkpoint, name in without_scores
+    )
     if unscored:
         unchecked.append(f"leaves without held-out questions: {', '.join(unscored)}")
     if not own_tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from instructlab_like.records import Item
 
@@ -59,9 +59,11 @@ def number(answer: str, text: str) -> float:
     """1 if the last number of the text is the right one; one with decimals is rounded to those of the right one."""
     wanted, given = _last_number(answer), _last_number(text)
     if wanted is None or given is None:
-        return exact(answer, text) if wanted is None else 0.0
-    decimals = -int(wanted.as_tuple().exponent)
-    return float((given.quantize(wanted, ROUND_HALF_UP) if decimals else given) == wanted)
+        return exact(answer, text)
+    if wanted.as_tuple().exponent:
+        room = Context(prec=len(text) + len(answer))  # the default would refuse more than 28 digits
+        given = given.quantize(wanted, ROUND_HALF_UP, room)
+    return float(given == wanted)
 
 
 def f1(answer: str, text: str) -> float:

@@ -138,6 +138,12 @@ def summarise(
             [(one.name, one.leaves, one.kept) for one in checkpoints],
             unscored=unscored,
             without_items=[name for name in dict.fromkeys(protect) if not guarded.get(name.rstrip("/"))],
+            without_scores=[
+                (one.name, name)
+                for one in checkpoints
+                for name in guarded
+                if name not in {row.name for row in one.kept}
+            ],
             own_tasks=bool(own),
         ),
     )

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from instructlab_like.evaluation.score import score, words
 from instructlab_like.records import Item, normalise
 
-Metric = Literal["exact", "f1", "contains"]
-METRICS: tuple[Metric, ...] = ("exact", "f1", "contains")
+Metric = Literal["exact", "f1", "contains", "number"]
+METRICS: tuple[Metric, ...] = ("exact", "f1", "contains", "number")
 
 
 def item(answer: str, *, metric: Metric = "exact", accept: tuple[str, ...] = ()) -> Item:
@@ -81,6 +81,36 @@ def test_f1_is_the_harmonic_mean_of_word_precision_and_recall() -> None:
     assert score(asked, "red mill by the sea") == pytest.approx(2 * 2 / (3 + 4))
     assert score(asked, "the windmill") == 1.0
     assert score(asked, "red red red") == pytest.approx(2 * 1 / (3 + 3))
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "right"),
+    [
+        ("42", "6 times 7 is 42.", True),
+        ("42", "42, not 41", False),
+        ("42", "It is 42.0", True),
+        ("42", "It is 42.3", False),
+        ("3.14", "about 3.14159", True),
+        ("3.14", "about 3.146", False),
+        ("3.14", "3", False),
+        ("-5", "5 - 10 = \u22125", True),
+        ("5", "10-5", True),
+        ("1250", "1,250 ships", True),
+        ("12", "twelve", True),
+        ("7", "no idea", False),
+        ("0.5", "1/2 is 0." + "5" + "0" * 60, True),
+    ],
+)
+def test_of_a_number_the_last_one_counts_rounded_to_the_decimals_of_the_right_one(
+    answer: str, text: str, right: bool
+) -> None:
+    assert score(item(answer, metric="number"), text) == float(right)
+
+
+def test_what_the_text_alone_does_not_tell_is_no_score_of_zero() -> None:
+    asked = Item(id="i", leaf="l", source="heldout", question="?", answer="x", metric="judge")
+    with pytest.raises(ValueError, match="judge"):
+        score(asked, "x")
 
 
 @given(answer=st.text(), text=st.text(), metric=st.sampled_from(METRICS))

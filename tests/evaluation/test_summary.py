@@ -198,3 +198,56 @@ def test_a_summary_of_before_the_gate_can_be_read(summary: Summary, tmp_path: Pa
     old = read(tmp_path / "summary.json")
     assert old.gate is None
     assert "gate" not in table(old)
+
+
+def test_answers_without_a_score_are_counted_and_in_no_mean() -> None:
+    told = [
+        one.model_copy(update={"score": None, "unscored": "judge: no grade in its reply"})
+        if one.model == "tuned" and one.item in (f"{TAUGHT}:28", f"{TAUGHT}:29")
+        else one
+        for one in answers("base", "tuned")
+    ]
+    found = summarise(ITEMS, told, enough=20, leaves=COUNTS)
+    taught = found.checkpoints[0].leaves[0]
+    assert (taught.n, taught.tuned, taught.base) == (28, pytest.approx(24 / 28), pytest.approx(1 / 28))
+    assert found.base.overall_trained == pytest.approx(1 / 30)
+    assert [(one.leaf, one.model, one.reason, one.count) for one in found.non_scores] == [
+        (TAUGHT, "tuned", "judge: no grade in its reply", 2)
+    ]
+    assert "judge: no grade in its reply (2)" in table(found)
+
+
+def test_a_leaf_of_which_nothing_has_a_score_has_no_row_and_does_not_pass_for_kept() -> None:
+    told = [
+        one.model_copy(update={"score": None, "unscored": "judge: gone"}) if one.item.startswith(TAUGHT) else one
+        for one in answers("base", "tuned")
+    ]
+    found = summarise(ITEMS, told, enough=20, leaves=COUNTS, protect=(TAUGHT,))
+    assert [one.leaf for one in found.checkpoints[0].leaves] == [UNTAUGHT]
+    assert found.gate
+    assert not found.gate.passed
+    assert any(TAUGHT in reason for reason in found.gate.reasons)
+
+
+def test_parts_of_a_leaf_have_rows_of_their_own_and_perplexities_are_in_no_mean() -> None:
+    extra = [
+        Item(id=f"c{number}", leaf=TAUGHT, source="heldout", question=f"c{number}?", answer="x", metric="choice")
+        for number in range(20)
+    ] + [
+        Item(id=f"p{number}", leaf=UNTAUGHT, source="heldout", question=f"p{number}?", answer="x", metric="perplexity")
+        for number in range(20)
+    ]
+    said = [
+        Answer(item=item.id, model=model, text="", score=(0.25 if model == "base" else 1.0))
+        for model in ("base", "tuned")
+        for item in extra
+    ]
+    found = summarise([*ITEMS, *extra], [*answers("base", "tuned"), *said], enough=20, leaves=COUNTS)
+    tuned = found.checkpoints[0]
+    assert [(one.leaf, one.n) for one in tuned.leaves] == [(TAUGHT, 50), (UNTAUGHT, 20)]
+    assert [(one.leaf, one.part, one.n, one.base, one.tuned) for one in tuned.parts] == [
+        (TAUGHT, "written", 30, pytest.approx(1 / 30), pytest.approx(24 / 30)),
+        (TAUGHT, "choice", 20, 0.25, 1.0),
+        (UNTAUGHT, "perplexity", 20, 0.25, 1.0),
+    ]
+    assert "perplexity" in table(found)
