@@ -84,7 +84,7 @@ class TeacherLearning:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A leaf, or the base's own tasks, whose held-out loss rose in a phase, beyond what chance explains."""
+    """A leaf once it was trained, or the base's own tasks, whose held-out loss rose in a phase, beyond chance."""
 
     leaf: str
     source: Source | None
@@ -136,7 +136,7 @@ def learning(
     sources = {one.path: Source(f"{tree}/{one.path}/qna.yaml", one.commit, one.author) for one in origins}
     own = [one for one in losses if one.leaf != REPLAY]
     ends = phase_ends(held_out, choices)
-    risen = rises(held_out, ends, sources)
+    risen = rises(held_out, ends, sources, since=first_phases(own))
     outliers = far_off(last_seen, sources)
     named = several_leaves(outliers)
     wanted = {one.sample for one in named}
@@ -194,13 +194,28 @@ def teacher_losses(
     return found
 
 
-def rises(held_out: Sequence[HeldOutLoss], ends: Sequence[Point], sources: Mapping[str, Source]) -> list[Forgotten]:
-    """Every held-out loss that rose from one phase's end to the next, the furthest first."""
+def first_phases(losses: Sequence[LeafLoss]) -> dict[str, str]:
+    """In which phase each leaf was trained first."""
+    found: dict[str, str] = {}
+    for one in losses:
+        found.setdefault(one.leaf, one.phase)
+    return found
+
+
+def rises(
+    held_out: Sequence[HeldOutLoss], ends: Sequence[Point], sources: Mapping[str, Source], *, since: Mapping[str, str]
+) -> list[Forgotten]:
+    """Every held-out loss that rose from one phase's end to the next, the furthest first.
+
+    A leaf counts from the phase `since` which it was trained: what it was not taught, it cannot have forgotten.
+    """
+    phases = [phase for phase, _ in ends]
     found = []
     for group, records in grouped((one.group, one) for one in held_out).items():
-        for before, after in pairwise(ends):
+        taught = 0 if group == BASE else phases.index(since[group]) if since.get(group) in phases else len(phases)
+        for place, (before, after) in enumerate(pairwise(ends), start=1):
             moved = between(records, [before], [after])
-            if moved and moved.amount > 0:
+            if place >= taught and moved and moved.amount > 0:
                 found.append(Forgotten(group, sources.get(group), after[0], moved))
     return sorted(found, key=lambda one: (-one.rise.amount, one.leaf))
 

@@ -112,15 +112,24 @@ def test_what_was_chosen_is_what_counts_not_the_last_step() -> None:
     found = learnt()
     assert [choice.step for choice in found.choices] == [10, 20]
     told = {(one.leaf, one.phase): one for one in found.forgotten}
-    assert set(told) == {("knowledge/tides", "skills"), ("skills/sums", "knowledge"), ("base", "knowledge")}
+    assert set(told) == {("knowledge/tides", "skills"), ("base", "knowledge")}
     tides = told["knowledge/tides", "skills"]
     assert tides.rise.amount == pytest.approx(0.3)
     assert tides.source is not None
     assert tides.source.author == "Ines Calder"
     assert told["base", "knowledge"].source is None
-    assert [one.rise.amount for one in found.forgotten] == pytest.approx([0.3, 0.1, 0.05])
+    assert [one.rise.amount for one in found.forgotten] == pytest.approx([0.3, 0.05])
     unchosen = {(one.leaf, one.phase): one.rise.amount for one in learnt(choices=[]).forgotten}
     assert unchosen["base", "knowledge"] == pytest.approx(0.7)
+
+
+def test_what_a_leaf_was_not_taught_yet_it_has_not_forgotten() -> None:
+    """Sums got worse in the knowledge phase, before the skills phase taught them; a leaf never trained got worse, too."""
+    rising = [*HELD_OUT, *held(BASELINE, 0, {"skills/odes": 1.0}), *held("skills", 20, {"skills/odes": 2.0})]
+    assert {one.leaf for one in learnt(held_out=rising).forgotten} == {"knowledge/tides", "base"}
+    taught = LeafLoss(phase="knowledge", step=5, leaf="skills/sums", tokens=20, loss=3.0)
+    earlier = {(one.leaf, one.phase) for one in learnt(losses=[taught, *LOSSES]).forgotten}
+    assert ("skills/sums", "knowledge") in earlier
 
 
 def test_a_rise_within_chance_is_counted_and_not_named() -> None:
