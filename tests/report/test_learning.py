@@ -124,7 +124,7 @@ def test_what_was_chosen_is_what_counts_not_the_last_step() -> None:
 
 
 def test_what_a_leaf_was_not_taught_yet_it_has_not_forgotten() -> None:
-    """Sums got worse in the knowledge phase, before the skills phase taught them; a leaf never trained got worse, too."""
+    """Sums got worse in the knowledge phase, before the skills phase taught them; odes were never trained."""
     rising = [*HELD_OUT, *held(BASELINE, 0, {"skills/odes": 1.0}), *held("skills", 20, {"skills/odes": 2.0})]
     assert {one.leaf for one in learnt(held_out=rising).forgotten} == {"knowledge/tides", "base"}
     taught = LeafLoss(phase="knowledge", step=5, leaf="skills/sums", tokens=20, loss=3.0)
