@@ -2,6 +2,7 @@
 
     purpose: Questions, judged; their answers, judged as pairs
     leaves: [freeform]                     # of knowledge, freeform, grounded: which leaves it takes
+    axes: {tone: [formal, friendly]}       # what prompts are varied by, if they are
     steps:
       - name: questions                    # unique; stands in lineage and verdicts
         template: skill/questions.j2
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from instructlab_like import axes
+from instructlab_like.axes import Axes, Values
 from instructlab_like.errors import RecipeError, position
 from instructlab_like.filters import SampleFilter, build, expand
 from instructlab_like.prompts import FOLDER, Template, load_templates
@@ -129,6 +132,7 @@ class Plan(Record):
 
     purpose: Annotated[str, Field(min_length=1, max_length=400)]
     leaves: Annotated[tuple[LeafKind, ...], Field(min_length=1)]
+    axes: dict[FieldName, tuple[str, ...] | dict[str, str] | str] = {}
     steps: Annotated[
         tuple[Annotated[Step, Field(discriminator="kind")], ...], Field(min_length=1, max_length=MOST_STEPS)
     ]
@@ -148,6 +152,11 @@ class Flow:
     blob: str  # Git blob id of the file
     plan: Plan
     templates: Mapping[str, Template]  # by the name of the step
+    values: Mapping[str, Values] = field(default_factory=dict)  # by axis
+
+    def axes(self, seed: int) -> Axes:
+        """What its prompts are varied by, in the order that belongs to a recipe's seed."""
+        return Axes(self.values, seed)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -230,7 +239,11 @@ def load_flow(name: str) -> Flow:
     places = {step.template: sheet.at("steps", number, "template") for number, step in reversed(asking)}
     found = load_templates({step.template: places[step.template] for _, step in asking}, beside)
     templates = {step.name: found[step.template] for _, step in asking}
-    flow = Flow(name=path.stem, path=path, blob=blob_id(data), plan=plan, templates=templates)
+    values = {
+        axis: axes.check(axis, told, beside=path.parent, where=sheet.at("axes", axis))
+        for axis, told in plan.axes.items()
+    }
+    flow = Flow(name=path.stem, path=path, blob=blob_id(data), plan=plan, templates=templates, values=values)
     Check(flow, sheet).all()
     return flow
 
@@ -364,6 +377,7 @@ class Check:
         """Raise RecipeError at the first step that cannot do what it says with what the steps before it leave."""
         self.names()
         self.beginning()
+        self.varied()
         fields: set[str] = set()
         for number, step in enumerate(self.flow.steps):
             self.order(number, step)
@@ -406,6 +420,23 @@ class Check:
             told = " or ".join(f"[{', '.join(each)}]" for each in wanted)
             raise self.wrong(0, "each", f"the first step must say each: {told}", f"write each: [{', '.join(right)}]")
 
+    def varied(self) -> None:
+        """An axis is a variable of its own, and some template shows it: else every value would ask the same."""
+        shown = {name for template in self.flow.templates.values() for name in template.variables}
+        used = shown | {
+            source for step in self.flow.steps if isinstance(step, AskStep) for source in step.given.values()
+        }
+        for axis in self.flow.values:
+            if any(axis in ABOUT[kind] for kind in self.flow.plan.leaves):
+                what = f"the axis {axis!r} is a variable of the leaf"
+                raise RecipeError(what, where=self.sheet.at("axes", axis), fix="give it another name")
+            if axis not in used:
+                what = f"no template of the flow shows the axis {axis!r}"
+                raise RecipeError(what, where=self.sheet.at("axes", axis), fix=self.hint(axis, shown))
+        if self.flow.values and not self.flow.asks:
+            what = "only prompts have axes, and the first step asks nobody"
+            raise RecipeError(what, where=self.sheet.at("axes"), fix="leave the axes out")
+
     def order(self, number: int, step: Step) -> None:
         if number and not isinstance(step, AskStep | PreferStep):
             raise self.wrong(number, "kind", f"{step.kind} can only come first", "move it to the top")
@@ -440,15 +471,17 @@ class Check:
                 what = f"its template {template.path} takes no {variable!r}"
                 raise self.wrong(number, "with", what, self.hint(variable, template.variables))
         for kind in self.flow.plan.leaves:
-            if taken := [name for name in names if name in ABOUT[kind]]:
-                what = f"keeps an answer as {taken[0]!r}, which is a variable of the leaf"
+            if taken := [name for name in names if name in ABOUT[kind] or name in self.flow.values]:
+                what = f"keeps an answer as {taken[0]!r}, which is a variable of the leaf or an axis"
                 raise self.wrong(number, "as", what, "keep it under another name")
             self.given(number, step, self.begun(kind) | fields)
         yield from names
 
     def begun(self, kind: LeafKind) -> frozenset[str]:
         """The variables that a record starts with; rules show a record no seed example."""
-        return ABOUT[kind] - ({"example"} if isinstance(self.flow.first, RulesStep) else set())
+        return (
+            ABOUT[kind] - ({"example"} if isinstance(self.flow.first, RulesStep) else set()) | self.flow.values.keys()
+        )
 
     def given(self, number: int, step: AskStep, known: frozenset[str]) -> None:
         """Whatever the step's template takes must be there by then."""

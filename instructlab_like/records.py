@@ -257,7 +257,7 @@ class Lineage(Record):
     chunk: str | None = None  # Chunk.id
     template: str | None = None  # "knowledge/pairs.j2"
     template_blob: str | None = None
-    params: dict[str, Plain | tuple[Plain, ...]] | None = None  # a simulation's drawn parameters
+    params: dict[str, Plain | tuple[Plain, ...]] | None = None  # a simulation's; or where it stands on a flow's axes
     draw: int = 0
     parents: tuple[str, ...] = ()
     depth: int = 0  # synthetic generations between this sample and human text

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations, count, islice
+from dataclasses import replace
+from itertools import combinations, count, islice, product
+from math import comb
 
+from instructlab_like.axes import Axes, along
 from instructlab_like.errors import RecipeError
 from instructlab_like.flows import AskStep, Flow, RulesStep, SimulationStep, kind_of
 from instructlab_like.generation.walk import About, Start, Walk, derived_seed
@@ -64,11 +67,12 @@ def asked(
 ) -> Iterator[tuple[About, AskTask]]:
     """The first prompts of a leaf, at most `prompts_per_leaf`."""
     template, recipe = flow.templates[step.name], walk.recipe
+    axes = flow.axes(recipe.seed)
     if isinstance(leaf, Knowledge):
-        each = reading(leaf, chunks, step, recipe)
+        each = reading(leaf, chunks, step, recipe, axes)
     else:
         drawn = bool(template.sampled(walk.sampling(0)).temperature)
-        each = practising(leaf, step, drawn=drawn)
+        each = practising(leaf, step, axes, drawn=drawn)
     seen: set[str] = set()
     renderer = walk.renderer(flow, step)
     number = recipe.pairs_per_prompt if step.fan_out else 1
@@ -87,9 +91,9 @@ def asked(
 
 
 def reading(
-    leaf: Knowledge, chunks: Sequence[Chunk], step: AskStep, recipe: GenerateRecipe
+    leaf: Knowledge, chunks: Sequence[Chunk], step: AskStep, recipe: GenerateRecipe, axes: Axes
 ) -> Iterator[tuple[About, int]]:
-    """Each chunk with each seed example; every chunk is reached before any is reached twice.
+    """Each chunk with each cell of the axes and each seed example; every chunk is reached before any is reached twice.
 
     Where there are more chunks than prompts, they are taken at even distances over the documents.
     """
@@ -98,21 +102,32 @@ def reading(
         chunks = [chunks[index * len(chunks) // limit] for index in range(limit)]
     seeds = leaf.seeds
     turns = range(len(seeds)) if step.each and "seed" in step.each else range(1)
-    for turn in turns:
+    for turn, round_ in product(turns, range(axes.size)):
         for index, chunk in enumerate(chunks):
+            found = varied(about(leaf, chunk=chunk, seeds=(seeds[(index + turn) % len(seeds)],)), axes, index + round_)
             for draw in range(step.draws):
-                yield about(leaf, chunk=chunk, seeds=(seeds[(index + turn) % len(seeds)],)), draw
+                yield found, draw
 
 
-def practising(leaf: Skill, step: AskStep, *, drawn: bool) -> Iterator[tuple[About, int]]:
-    """A few seed examples at a time, every choice of them in turn; a further round is a further draw.
+def practising(leaf: Skill, step: AskStep, axes: Axes, *, drawn: bool) -> Iterator[tuple[About, int]]:
+    """A few seed examples at a time, every choice of them in turn with each cell of the axes; a round of all is a draw.
 
     Without a temperature a second draw would repeat the first, so there is none.
     """
     shown = 1 if step.each and "seed" in step.each else min(SHOWN, len(leaf.seeds))
+    choices = comb(len(leaf.seeds), shown)
     for draw in count() if drawn else range(1):
-        for seeds in combinations(leaf.seeds, shown):
-            yield about(leaf, seeds=seeds), draw
+        for round_ in range(axes.size):
+            for number, seeds in enumerate(combinations(leaf.seeds, shown), start=round_ * choices):
+                yield varied(about(leaf, seeds=seeds), axes, along(number, choices, axes.size)), draw
+
+
+def varied(about: About, axes: Axes, number: int) -> About:
+    """The same in one cell of the axes."""
+    if not axes.values:
+        return about
+    cell = axes.cell(number)
+    return replace(about, variables={**about.variables, **axes.shown(cell)}, cell=cell)
 
 
 def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = ()) -> About:

@@ -51,6 +51,7 @@ class About:
     variables: Mapping[str, object]
     seed: int | None = None  # number of the first seed example shown
     chunk: Chunk | None = None
+    cell: Mapping[str, str] | None = None  # the names of the values that it has on the flow's axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +413,7 @@ class Walk:
                 chunk=about.chunk.id if about.chunk else None,
                 template=author.template,
                 template_blob=author.template_blob,
+                params=dict(about.cell) if about.cell else None,
                 draw=author.draw,
                 parents=candidate.parents,
                 depth=1 + len(candidate.parents),
@@ -463,6 +465,7 @@ class Walk:
                 chunk=about.chunk.id if about.chunk else None,
                 template=template.name,
                 template_blob=template.blob,
+                params=dict(about.cell) if about.cell else None,
                 draw=draw,
                 depth=1,
             ),
