@@ -421,17 +421,16 @@ class Check:
             raise self.wrong(0, "each", f"the first step must say each: {told}", f"write each: [{', '.join(right)}]")
 
     def varied(self) -> None:
-        """An axis is a variable of its own, and some template shows it: else every value would ask the same."""
-        shown = {name for template in self.flow.templates.values() for name in template.variables}
-        used = shown | {
-            source for step in self.flow.steps if isinstance(step, AskStep) for source in step.given.values()
-        }
+        """An axis is a variable of its own, and a template that writes the sample shows it: else all would be alike."""
+        writing = [step for step in self.flow.steps if isinstance(step, AskStep) and step.name in self.flow.writing]
+        shown = {name for step in writing for name in self.flow.templates[step.name].variables}
+        used = shown | {source for step in writing for source in step.given.values()}
         for axis in self.flow.values:
             if any(axis in ABOUT[kind] for kind in self.flow.plan.leaves):
                 what = f"the axis {axis!r} is a variable of the leaf"
                 raise RecipeError(what, where=self.sheet.at("axes", axis), fix="give it another name")
             if axis not in used:
-                what = f"no template of the flow shows the axis {axis!r}"
+                what = f"no template that writes question or answer shows the axis {axis!r}"
                 raise RecipeError(what, where=self.sheet.at("axes", axis), fix=self.hint(axis, shown))
         if self.flow.values and not self.flow.asks:
             what = "only prompts have axes, and the first step asks nobody"

@@ -86,6 +86,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "answer": "Every 30 seconds.",
         "critique": "“Every 30 seconds.” is right, but does not say by whom: add “by hand if the engine fails”.",
         "revision": "Every 30 seconds, by hand if the engine fails.",
+        "subject": "the Orrin lighthouse and its signals",
+        "statements": "- The Orrin lighthouse was built in 1874.\n- In fog its bell is rung every 30 seconds.",
+        "entities": "- the Orrin lighthouse\n- Mara Vell\n- the lamp\n- the bell",
     },
     "freeform": {
         "question": "Decline: Could I borrow the ladder until May?",
@@ -109,7 +112,8 @@ def prompts(flow: Flow) -> dict[str, tuple[Message, ...]]:
     shown: dict[str, tuple[Message, ...]] = {}
     for step in flow.steps:
         if isinstance(step, AskStep):
-            known = {**VARIABLES[kind], **TEXTS[kind], "count": COUNT if step.fan_out else 1}
+            cell = flow.axes(0).shown(flow.axes(0).cell(0))
+            known = {**VARIABLES[kind], **TEXTS[kind], **cell, "count": COUNT if step.fan_out else 1}
             known |= {variable: known[source] for variable, source in step.given.items()}
             shown[step.name] = flow.templates[step.name].render(known)
     return shown

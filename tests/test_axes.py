@@ -36,7 +36,9 @@ purpose: Ask for questions
 yields: [question]
 ---
 === user
-{{ who }} asks {{ count }} about {{ task }}, {{ tone }} ({% for one in examples %}{{ one.pairs[0].question }}{% endfor %})
+{{ who }} asks {{ count }} about {{ task }}, {{ tone }}
+{% for one in examples %}{{ one.pairs[0].question }}{% endfor %}
+
 [QUESTION 1]
 [END 1]
 """
@@ -114,7 +116,7 @@ def test_every_choice_of_seeds_meets_every_cell_and_without_a_temperature_nothin
 def test_every_chunk_meets_every_cell(tmp_path: Path) -> None:
     text = VARIED.replace("[freeform]", "[knowledge]").replace("[seeds]", "[chunk]")
     reading = ASK.replace("{{ task }}", "{{ passage }}").replace(
-        " ({% for one in examples %}{{ one.pairs[0].question }}{% endfor %})", ""
+        "{% for one in examples %}{{ one.pairs[0].question }}{% endfor %}", ""
     )
     own = flow_in(tmp_path, text, templates={"ask.j2": reading, "answer.j2": ANSWER})
     tasks = begun(own, 1_000, passages=4)
@@ -123,6 +125,14 @@ def test_every_chunk_meets_every_cell(tmp_path: Path) -> None:
     first = begun(own, 4, passages=4)
     assert len({task.prompt.lineage.chunk for task in first}) == 4
     assert len({str(task.prompt.lineage.params) for task in first}) == 4
+
+
+def test_an_axis_that_only_a_later_step_shows_varies_what_follows_from_one_call(tmp_path: Path) -> None:
+    steps = VARIED.replace("who: [a pilot, a nurse, a cook]", "").replace("  \n", "")
+    answer = ANSWER.replace("answer {{ question }}", "answer {{ question }}, {{ tone }}")
+    asked = ASK.replace("{{ who }} asks", "ask").replace(", {{ tone }}", "")
+    tasks = begun(flow_in(tmp_path, steps, templates={"ask.j2": asked, "answer.j2": answer}), 1_000, temperature=0.0)
+    assert len(tasks) == 2 * len({task.prompt.key for task in tasks}) == 2 * len(list(combinations(range(5), 3)))
 
 
 def test_values_may_stand_in_a_file_a_line_each(tmp_path: Path) -> None:
@@ -139,7 +149,7 @@ def test_values_may_stand_in_a_file_a_line_each(tmp_path: Path) -> None:
         ("[a pilot, a nurse, a cook]", "[]", "own.yaml:4:3: the axis 'who' has no values"),
         ("curt: in five words at most", "curt: ' '", "own.yaml:5:3: the axis 'tone' has an empty value"),
         ("  tone:", "  task:", "own.yaml:5:3: the axis 'task' is a variable of the leaf"),
-        ("  tone:", "  tune:", "own.yaml:5:3: no template of the flow shows the axis 'tune'"),
+        ("  tone:", "  tune:", "own.yaml:5:3: no template that writes question or answer shows the axis 'tune'"),
         ("  who:", "  question:", "keeps an answer as 'question', which is a variable of the leaf or an axis"),
     ],
 )

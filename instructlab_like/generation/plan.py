@@ -73,7 +73,7 @@ def asked(
     else:
         drawn = bool(template.sampled(walk.sampling(0)).temperature)
         each = practising(leaf, step, axes, drawn=drawn)
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()  # a later step may show the axes that the first does not
     renderer = walk.renderer(flow, step)
     number = recipe.pairs_per_prompt if step.fan_out else 1
     each = islice(each, recipe.prompts_per_leaf)
@@ -82,8 +82,9 @@ def asked(
         given = [one | {variable: one[source] for variable, source in step.given.items()} for one in shown]
         for messages, (found, draw) in zip(renderer.render(given), together, strict=True):
             prompt = walk.prompt(flow, step, found, messages, draw)
-            if prompt.key not in seen:
-                seen.add(prompt.key)
+            place = (prompt.key, *(found.cell or {}).values())
+            if place not in seen:
+                seen.add(place)
                 yield (
                     found,
                     AskTask(flow=flow.name, step=step.name, role=step.role, prompt=prompt, chunk=found.chunk),
