@@ -19,6 +19,7 @@ from ilk_process import PATIENCE, assert_nothing_is_lost, file_digests, ilk, sta
 from real_server import real_server
 from server import TeacherServer
 
+from instructlab_like.flows import load_flow, shipped_flows
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.prompts import load_template
 from instructlab_like.records import AskTask, Prompt, Sample, Verdict
@@ -38,6 +39,8 @@ generate:
   teacher: {{concurrency: {CONCURRENCY}}}
 """
 LEAF = "compositional_skills/writing/freeform/polite_refusal"
+GROUNDED = "compositional_skills/writing/grounded/notice_summary"
+KNOWLEDGE = "knowledge/nature/reserves/loomsey_marsh"
 REAL_RECIPE = """
 generate:
   flows: [knowledge-simple, freeform-simple, grounded-simple]
@@ -188,6 +191,24 @@ def unheeded(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     with real_server(write_gguf(MODEL, folder / "base.gguf")) as url:
         printed = ilk(*words(url, "--leaf", LEAF), cwd=folder)
     return Generated(Run(folder / "runs" / "t"), folder, printed)
+
+
+def test_every_flow_with_a_teacher_is_asked_of_a_real_server(tmp_path: Path) -> None:
+    """The tiny base knows no tags, so every walk ends at its first step; each is asked, and told why it ended."""
+    flows = [name for name in shipped_flows() if load_flow(name).asks]
+    (tmp_path / "r.yaml").write_text(
+        f"generate: {{flows: {json.dumps(flows)}, prompts_per_leaf: 1, max_tokens: 8, temperature: 0}}\n"
+    )
+    leaves = [LEAF, GROUNDED, KNOWLEDGE]
+    with real_server(write_gguf(MODEL, tmp_path / "base.gguf")) as url:
+        ilk(*words(url, *(word for leaf in leaves for word in ("--leaf", leaf))), cwd=tmp_path)
+    run = Run(tmp_path / "runs" / "t")
+    tasks = list(read_records(run.plan, AskTask))
+    assert {task.flow for task in tasks} == set(flows)
+    with Ledger(run.ledger) as ledger:
+        assert all(ledger.committed(task.prompt.key) for task in tasks)
+    told = {verdict.subject for verdict in read_records(run.verdicts, Verdict) if not verdict.keep}
+    assert told == {task.prompt.key for task in tasks}
 
 
 def test_a_real_server_answers_every_prompt(unheeded: Generated) -> None:
