@@ -37,10 +37,10 @@ class Axes:
     @cached_property
     def order(self) -> Mapping[str, Sequence[str]]:
         """The names of each axis, shuffled: by their own digests, so that a new value moves none of the others."""
-        return {
-            axis: sorted(values, key=lambda name, axis=axis: digest([self.seed, axis, name]))
-            for axis, values in self.values.items()
-        }
+        found: dict[str, Sequence[str]] = {}
+        for axis, values in self.values.items():
+            found[axis] = sorted(values, key={name: digest([self.seed, axis, name]) for name in values}.__getitem__)
+        return found
 
     def cell(self, number: int) -> dict[str, str]:
         """The names that the cell has on each axis; `number` counts on from 0, past the last cell to the first."""
