@@ -77,7 +77,7 @@ DEFAULT_FILTERS = tuple(
         *("encoding", "markup", "truncation", "length", "repetition", "language"),
         *("refusal", "identity", "leftovers", "references"),
         *("held_out", "exact_duplicate", "near_duplicate"),
-        *("grounded", "contradiction", "computed"),
+        *("grounded", "contradiction", "invariants", "computed"),
         *("secrets", "personal", "private_names", "injection", "policy"),
     )
 )
@@ -107,6 +107,8 @@ class GenerateRecipe(Recipe):
     """Hosts that documents may be fetched from, besides the well-known public ones."""
     chunk_words: Annotated[int, Field(ge=20)] = 200
     """Upper limit of a chunk, in words."""
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a knowledge leaf's chunks that no prompt and no training sees, for open-book questions; rounded down."""
     pairs_per_prompt: Annotated[int, Field(ge=1)] = 3
     """Asked of a teacher in one prompt of a step that fans out."""
     prompts_per_leaf: Annotated[int, Field(ge=1)] = 200
@@ -206,15 +208,40 @@ class TrainRecipe(Recipe):
     """Of all that is drawn."""
 
 
+class JudgeRecipe(TeacherRecipe):
+    """Who grades answers that no rule can score, reached as a teacher is; of another family than teachers and base."""
+
+    same_family: bool = False
+    """Let a model of the family of a teacher or of the base judge, which shares blind spots; the summary says so."""
+    pairwise: bool = True
+    """Also compare each checkpoint's answer with the base's, in both orders."""
+    planted: Annotated[int, Field(ge=0, le=1000)] = 40
+    """Pairs of a reference and the same with a planted fault, on which the judge is judged; 0: none."""
+    labels: str = ""
+    """JSONL of people's grades or preferences, on which the judge is judged (docs/judges.md); empty: none."""
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    """Most tokens of a reply of the judge."""
+
+
 class EvaluateRecipe(Recipe):
     model: str = ""
-    """The base model; empty: the one that the run was trained on."""
+    """The base: a folder, a hub name, or NAME@URL of a model that is served; empty: what the run was trained on."""
     checkpoints: tuple[str, ...] = ()
-    """Adapter folders; empty: the run's own final adapter."""
+    """Adapter folders, or NAME@URL of models that are served (URL up to /v1); empty: the run's own final adapter."""
+    key_env: str | None = None
+    """Name of the environment variable that holds the API key of models that are served."""
     simulation_items: Annotated[int, Field(ge=1)] = 60
     """Fresh draws for a leaf with a simulation."""
+    closed_book: Annotated[int, Field(ge=0)] = 20
+    """Most questions for a knowledge leaf made by rules, in unseen words, about chunks that were trained."""
+    choices: Annotated[int, Field(ge=0)] = 20
+    """Most of the same with four options each, the wrong ones from the same leaf."""
+    open_book: Annotated[int, Field(ge=0)] = 20
+    """Most questions for a knowledge leaf made by rules about chunks that no sample came from, asked with the chunk."""
     base_tasks: str = "training/base/anchors.jsonl"
     """Items of the base's own tasks: the forgetting check."""
+    items: tuple[str, ...] = ()
+    """Files or folders of items to ask in addition: lines as in items.jsonl, or InstructLab's multiple-choice files."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 48
     """Most tokens of an answer."""
     batch: Annotated[int, Field(ge=1)] = 32
@@ -225,6 +252,8 @@ class EvaluateRecipe(Recipe):
     """How much of a score may be lost on what is protected and on the base's own tasks."""
     protect: tuple[str, ...] = ()
     """Leaves or branches that may not lose more than the margin, besides those that training protected."""
+    judge: JudgeRecipe | None = None
+    """Grades the answers to questions of the metric `judge`; None: those have no score."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Torch threads on a CPU; None: its cores."""
     seed: int = 0

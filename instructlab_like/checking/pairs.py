@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from instructlab_like.checking.subject import Subject, Text
@@ -23,6 +23,7 @@ class LocatedPair:
     question: Text | None
     answer: Text | None
     context: Text | None
+    options: bool = False  # it is a choice, and what "the following" points at comes with it
 
 
 def kind_of(subject: Subject) -> Literal["knowledge", "skill"]:
@@ -46,7 +47,8 @@ def seed_pairs(subject: Subject) -> Iterator[LocatedPair]:
 
 def held_out_pairs(subject: Subject) -> Iterator[LocatedPair]:
     for field, node in _entries(subject, HELD_OUT, "questions"):
-        yield _pair(HELD_OUT, field, node, _text(HELD_OUT, field, node, "context"))
+        pair = _pair(HELD_OUT, field, node, _text(HELD_OUT, field, node, "context"))
+        yield replace(pair, options=isinstance(node.get("options"), Items))
 
 
 def _root(subject: Subject, file: str) -> Mapping | None:

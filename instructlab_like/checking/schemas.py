@@ -9,8 +9,17 @@ from __future__ import annotations
 import json
 from typing import TypeAlias
 
-from instructlab_like.records import ChoiceParameter, HeldOut, IntegerParameter, Record, SampleParameter, Simulation
+from instructlab_like.records import (
+    ChoiceParameter,
+    HeldOut,
+    IntegerParameter,
+    Metric,
+    Record,
+    SampleParameter,
+    Simulation,
+)
 from instructlab_like.taxonomy.qna import LEAST_PAIRS, LEAST_SEEDS, VERSIONS
+from instructlab_like.taxonomy.siblings import LEAST_OPTIONS, MOST_OPTIONS
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Schema: TypeAlias = "dict[str, Json]"
@@ -27,9 +36,15 @@ TOLD: dict[type[Record], dict[str, tuple[str, Json]]] = {
         "context": ("The text that the question is about, for a grounded skill.", "The pool closes on 1 October."),
         "metric": (
             "How an answer is scored: exact (the same but for case and punctuation), contains (the right answer stands "
-            "in it), f1 (the words they share, for answers of several words).",
+            "in it), f1 (the words they share, for answers of several words), number (its last number), choice (which "
+            "of the options is taken), judge (graded by another model), perplexity (how likely the right answer is).",
             "exact",
         ),
+        "options": (
+            "What can be chosen, with metric choice: two or more, the answer among them.",
+            ["slate", "granite", "brick"],
+        ),
+        "rubric": ("What a judge looks at, with metric judge.", "Polite, and gives no reason for the refusal."),
     },
     Simulation: {
         "parameters": (
@@ -151,10 +166,27 @@ def knowledge() -> Schema:
 def held_out() -> Schema:
     """`heldout.yaml`."""
     question = _record(HeldOut, without=("line",))
+    nothing: Schema = {"maxItems": 0}
+    options: Schema = {"minItems": LEAST_OPTIONS, "maxItems": MOST_OPTIONS, "uniqueItems": True}
+    digits: Schema = {"pattern": r"\d"}
+    question["allOf"] = [
+        _scored("choice", {"options": options, "accept": nothing}, required=("options",)),
+        _scored("choice", {"options": nothing}, other=True),
+        _scored("judge", {"rubric": {"type": "null"}}, other=True),
+        _scored("perplexity", {"accept": nothing}),
+        _scored("number", {"answer": digits, "accept": {"items": digits}}),
+    ]
     return {
         **_head("Held-out questions", "heldout.yaml: questions for measuring, which no training ever sees."),
         **_mapping({"questions": _list(question, "The questions; twenty or more let a verdict be given.", least=0)}),
     }
+
+
+def _scored(metric: Metric, told: Schema, *, required: tuple[str, ...] = (), other: bool = False) -> Schema:
+    """What holds for questions of a metric, or of any other."""
+    this: Schema = {"required": ["metric"], "properties": {"metric": {"const": metric}}}
+    rest: Schema = {"required": [*required]} if required else {}
+    return {"if": {"not": this} if other else this, "then": {**rest, "properties": told}}
 
 
 def simulation() -> Schema:

@@ -1,10 +1,10 @@
-"""Items to answers: one loaded base, every adapter put on it in turn, greedy decoding in batches."""
+"""Items to answers: one loaded base, every adapter put on it in turn; greedy texts, and choices by likelihood."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,17 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from instructlab_like.errors import InputError, ModelError, StoppedError
 from instructlab_like.evaluation.cache import Cache
+from instructlab_like.evaluation.endpoint import UNJUDGED
+from instructlab_like.evaluation.likelihood import (
+    LIKELIHOOD,
+    Continuation,
+    Ids,
+    Weighed,
+    bare,
+    encode,
+    weigh,
+    weigh_all,
+)
 from instructlab_like.evaluation.score import score
 from instructlab_like.evaluation.summary import BASE
 from instructlab_like.recipe import EvaluateRecipe
@@ -24,8 +35,6 @@ from instructlab_like.records import Answer, Item, digest, with_context
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.models import base_id, load_adapter, load_base
 from instructlab_like.workspace import cores
-
-Ids = tuple[int, ...]
 
 
 class Limits(NamedTuple):
@@ -55,29 +64,34 @@ def answer(
 ) -> list[Answer]:
     """Let the base and each named adapter answer every item: the base's answers first, all in the items' order.
 
-    `cache` is an SQLite file of earlier texts; only what is not in it is generated. An item whose prompt and answer do
-    not fit the context window is not asked: its text is empty, its score 0, and `unanswered` says why. `on_progress`
-    hears (answered, all) of the different prompts, over all models.
+    Choices and perplexities are answered by likelihood, the others by a text. `cache` is an SQLite file of earlier
+    answers; only what is not in it is asked. A question whose prompt and answer do not fit the context window is not
+    asked: its text is empty, its score 0, and `unanswered` says why. What cannot be weighed has no score, and
+    `unscored` says why. `on_progress` hears (answered, all) of the different questions, over all models.
 
     Raises ModelError for a model or adapter that cannot be used, StoppedError when memory or disk runs out.
     """
     loaded = load(model, adapters, recipe)
-    prompts = render(loaded.tokenizer, items, where=model)
+    spoken = [item for item in items if item.metric not in LIKELIHOOD]
+    prompts = render(loaded.tokenizer, spoken, where=model)
     asked = sorted({ids for ids in prompts if loaded.limits.fit(ids)}, key=lambda ids: (len(ids), ids))
+    weighed = loaded.weighed([item for item in items if item.metric in LIKELIHOOD], where=model)
+    each = len(asked) + len(weighed)
     answers: list[Answer] = []
     with Cache(cache) as kept:
         for number, (name, _) in enumerate([(BASE, None), *adapters]):
 
-            def heard(done: int, before: int = number * len(asked)) -> None:
-                on_progress(before + done, len(asked) * (len(adapters) + 1))
+            def heard(done: int, before: int = number * each) -> None:
+                on_progress(before + done, each * (len(adapters) + 1))
+
+            def heard_after(done: int, before: int = number * each + len(asked)) -> None:
+                on_progress(before + done, each * (len(adapters) + 1))
 
             said = loaded.say(number, asked, kept, batch=recipe.batch, on_progress=heard)
-            answers += [
-                _answer(item, name, said[ids].text)
-                if ids in said
-                else _unanswered(item, name, loaded.limits.excess(ids))
-                for item, ids in zip(items, prompts, strict=True)
-            ]
+            texts = (_answer(item, name, said, ids, loaded.limits) for item, ids in zip(spoken, prompts, strict=True))
+            nats = loaded.nats(number, weighed, kept, batch=recipe.batch, on_progress=heard_after)
+            likely = (one.answer(name, [nats[part] for part in one.continuations]) for one in weighed)
+            answers += [next(likely if item.metric in LIKELIHOOD else texts) for item in items]
     return answers
 
 
@@ -103,6 +117,7 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     limits: Limits
     identities: tuple[tuple[object, ...], ...]  # of each number: all but the prompt that decides a text
+    weights: tuple[tuple[object, ...], ...]  # of each number: all but the tokens that decides a likelihood
 
     def say(
         self, number: int, prompts: Sequence[Ids], kept: Cache, *, batch: int, on_progress: Callable[[int], None]
@@ -129,6 +144,43 @@ class Loaded:
                 on_progress(len(prompts) - len(missing) + start + len(asked))
         return said
 
+    def weighed(self, items: Sequence[Item], *, where: str) -> list[Weighed]:
+        """What has to be known of items that are answered by likelihood. Raises ModelError without a chat template."""
+        wrapped = iter(wrap(self.tokenizer, [item for item in items if not bare(item)], where=where))
+        prompts = ["" if bare(item) else next(wrapped) for item in items]
+        return weigh(self.tokenizer, items, prompts, end=self.limits.stops[0], window=self.limits.window)
+
+    def nats(
+        self,
+        number: int,
+        weighed: Sequence[Weighed],
+        kept: Cache,
+        *,
+        batch: int,
+        on_progress: Callable[[int], None],
+    ) -> dict[Continuation, float]:
+        """How unlikely model `number` finds each continuation: from the cache, or computed in batches and put there.
+
+        `on_progress` hears how many of the items are done, by the part of their continuations that is known.
+        """
+        wanted = dict.fromkeys(part for one in weighed for part in one.continuations)
+        keys = {part: digest([*self.weights[number], part.ids, part.start]) for part in wanted}
+        known = kept.get_nats(keys.values())
+        found = {part: known[key] for part, key in keys.items() if key in known}
+
+        def heard() -> None:
+            on_progress(len(weighed) * len(found) // len(wanted) if wanted else len(weighed))
+
+        if weighed:
+            heard()
+        missing = [part for part in wanted if part not in found]
+        with _wearing(self.speaker, number):
+            for fresh in weigh_all(self.speaker, missing, batch=batch, pad=self.limits.stops[0]):
+                kept.put_nats({keys[part]: nats for part, nats in fresh.items()})
+                found |= fresh
+                heard()
+        return found
+
     def _count(self, text: str) -> int:
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -150,27 +202,33 @@ def load(model: str, adapters: Sequence[tuple[str, Path]], recipe: EvaluateRecip
     if gpu:
         base.to(torch.device("cuda"))  # type: ignore[arg-type]
     speaker = _dress(base, adapters)
-    whose = (base_id(model, base), str(base.dtype), limits.new_tokens, limits.stops)
-    identities = tuple((*whose, _adapter_id(path)) for path in (None, *(path for _, path in adapters)))
-    return Loaded(speaker, tokenizer, limits, identities)
+    whose = (base_id(model, base), str(base.dtype))
+    worn = [None, *(_adapter_id(path) for _, path in adapters)]
+    identities = tuple((*whose, limits.new_tokens, limits.stops, one) for one in worn)
+    return Loaded(speaker, tokenizer, limits, identities, weights=tuple((*whose, one) for one in worn))
 
 
 def render(tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], *, where: str) -> list[Ids]:
     """The token ids of each item as the chat template asks it, up to where the answer begins."""
+    return encode(tokenizer, wrap(tokenizer, items, where=where))
+
+
+def wrap(tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], *, where: str) -> list[str]:
+    """The text of each item as the chat template asks it. Raises ModelError when there is none that can."""
     try:
-        texts = [
-            tokenizer.apply_chat_template(
-                [{"role": "user", "content": with_context(item.question, item.context)}],
-                tokenize=False,
-                add_generation_prompt=True,
+        return [
+            str(
+                tokenizer.apply_chat_template(
+                    [{"role": "user", "content": with_context(item.question, item.context)}],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                )
             )
             for item in items
         ]
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         fix = "the model needs a chat template that accepts a single user message"
         raise ModelError(f"cannot be asked: {error}", where=where, fix=fix) from error
-    # The template writes the first token itself where the model wants one, so none is added here.
-    return [tuple(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
 @torch.inference_mode()
@@ -248,9 +306,10 @@ def _adapter_id(path: Path | None) -> str | None:
     return hasher.hexdigest()
 
 
-def _answer(item: Item, name: str, text: str) -> Answer:
+def _answer(item: Item, name: str, said: Mapping[Ids, Said], ids: Ids, limits: Limits) -> Answer:
+    if ids not in said:
+        return Answer(item=item.id, model=name, text="", score=0.0, unanswered=limits.excess(ids))
+    text = said[ids].text
+    if item.metric == "judge":
+        return Answer(item=item.id, model=name, text=text, score=None, unscored=UNJUDGED)
     return Answer(item=item.id, model=name, text=text, score=score(item, text))
-
-
-def _unanswered(item: Item, name: str, why: str) -> Answer:
-    return Answer(item=item.id, model=name, text="", score=0.0, unanswered=why)

@@ -1,4 +1,4 @@
-"""The held-out questions of a run: the leaves' own heldout.yaml, fresh draws of simulations, the base's own tasks."""
+"""The held-out questions of a run: heldout.yaml, made from chunks, drawn by simulations, and the base's own tasks."""
 
 from __future__ import annotations
 
@@ -7,26 +7,52 @@ from pathlib import Path
 
 from instructlab_like.dataset import base_tasks
 from instructlab_like.errors import InputError
+from instructlab_like.evaluation.met import Met
 from instructlab_like.generation import simulation
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import HeldOut, Item, Leaf, digest, ngrams, normalise, with_context
 
 
-def items(leaves: Sequence[Leaf], *, recipe: EvaluateRecipe, avoid: Collection[str]) -> list[Item]:
+def items(
+    leaves: Sequence[Leaf],
+    *,
+    recipe: EvaluateRecipe,
+    avoid: Collection[str],
+    made: Sequence[Item] = (),
+    teachers: Collection[str] = (),
+) -> list[Item]:
     """Every question that the leaves are measured with, in leaf order.
 
     `avoid` holds the normalised user turns, passages included, met in generation and training: what `seen` finds among
-    the questions of heldout.yaml is left out, and simulations draw around it.
+    the questions of heldout.yaml is left out, and simulations draw around it. `made` are items that no person wrote,
+    each with its maker: what `shared` finds among them is left out, and so is what a person has written as well. Raises
+    InputError for a maker that is among `teachers`, the identities of the models that made the training data.
     """
+    refuse_teachers(made, teachers)
     met = frozenset(avoid)
+    known = {item.id for item in shared(made, met)} if made else set()
     found: list[Item] = []
     for leaf in leaves:
         written = from_file(leaf)
-        known = {item.id for item in seen(written, met)}
-        found += [item for item in written if item.id not in known]
+        asked = {item.id for item in seen(written, met)}
+        found += [item for item in written if item.id not in asked]
+        own = {normalise(item.question) for item in written if not item.context}
+        found += [
+            item
+            for item in made
+            if item.leaf == leaf.path and item.id not in known and (item.context or normalise(item.question) not in own)
+        ]
         if leaf.kind == "skill" and leaf.simulation is not None:
             found += simulation.held_out(leaf, count=recipe.simulation_items, seed=recipe.seed, avoid=met)
     return distinct(found)
+
+
+def refuse_teachers(made: Iterable[Item], teachers: Collection[str]) -> None:
+    """Raise InputError for an item made by one of the models that made what is trained: it would mark its own work."""
+    for item in made:
+        if item.maker and item.maker in teachers:
+            what = f"{item.maker} made what is trained, and cannot also make the questions that measure it"
+            raise InputError(what, where=item.leaf, fix="name another model for the questions")
 
 
 def from_file(leaf: Leaf) -> list[Item]:
@@ -89,6 +115,12 @@ def right(item: Item) -> tuple[object, ...]:
 def seen(asked: Iterable[Item], avoid: Collection[str]) -> list[Item]:
     """The items that are among the normalised texts of `avoid`, an item with a passage together with its passage."""
     return [item for item in asked if normalise(with_context(item.question, item.context)) in avoid]
+
+
+def shared(made: Iterable[Item], avoid: Collection[str]) -> list[Item]:
+    """The items whose question is among the normalised texts of `avoid`, or has eight words in a row of one."""
+    met = Met(avoid)
+    return [item for item in made if met.shares(item.question)]
 
 
 def overlaps(asked: Iterable[Item], questions: Iterable[str]) -> list[Item]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 
 from pydantic import ValidationError
 
 from instructlab_like.dataset.reading import lines
 from instructlab_like.errors import InputError, LeafError, explain, position
 from instructlab_like.evaluation.items import item_id
-from instructlab_like.records import HeldOut, Item, Record
+from instructlab_like.records import HeldOut, Item, Record, normalise
 from instructlab_like.taxonomy import siblings
 from instructlab_like.taxonomy.findings import Findings
 from instructlab_like.taxonomy.read import examine_qna
+from instructlab_like.taxonomy.siblings import LEAST_OPTIONS, MOST_OPTIONS
 from instructlab_like.taxonomy.tree import QNA, located, read_files
 from instructlab_like.taxonomy.yaml_lines import load
 
 OTHERWISE = ("choice", "judged", "text")  # kinds of items that are not scored by their words
+UNSCORED = ("judge", "perplexity")  # metrics that no text tells by itself
 ASKED = "ask"  # the leaf of questions that belong to none
 SURROGATE = re.compile("[\ud800-\udfff]")
 FORMS = "a question a line (.txt), JSON lines (.jsonl), or a leaf's qna.yaml or heldout.yaml"
@@ -41,6 +44,8 @@ class Line(Record):
     answer: str | None = None
     accept: tuple[str, ...] = ()
     metric: str | None = None
+    options: tuple[str, ...] = ()
+    rubric: str | None = None
 
 
 def single(text: str, *, where: str = "") -> Question:
@@ -78,7 +83,7 @@ def in_context(question: Question, context: str) -> Question:
         return question
     own = question.item
     fresh = item(own.question, where=question.where, answer=own.answer, context=context, leaf=own.leaf)
-    kept = {"accept": own.accept, "metric": own.metric}
+    kept = {"accept": own.accept, "metric": own.metric, "options": own.options, "rubric": own.rubric}
     return question.model_copy(update={"item": fresh.model_copy(update=kept)})
 
 
@@ -93,7 +98,7 @@ def item(question: str, *, where: str, answer: str = "", context: str | None = N
 
 
 def read_line(told: object, where: str) -> Question:
-    fix = 'a line is {"question": …}, with "context", "answer", "accept" and "metric" where they are known'
+    fix = 'a line is {"question": …}, with "context", "answer", "accept", "metric" and "options" where they are known'
     if not isinstance(told, dict):
         raise InputError("is no JSON object", where=where, fix=fix)
     passed = {"kind", *Item.model_fields} - Line.model_fields.keys()
@@ -102,14 +107,43 @@ def read_line(told: object, where: str) -> Question:
         if line.answer is None:
             if line.metric or line.accept:
                 raise InputError("has a metric but no answer to score by", where=where, fix="add its answer")
-            return Question(item=item(line.question, where=where, context=line.context or None), where=where)
+            shown = with_options(line.question, line.options, where=where) if line.options else line.question
+            return Question(item=item(shown, where=where, context=line.context or None), where=where)
         asked = item(line.question, where=where, answer=line.answer, context=line.context or None)
-        metric = {"metric": line.metric} if line.metric else {}
-        whole = Item.model_validate(asked.model_dump() | {"accept": line.accept} | metric)
+        metric = line.metric or ("choice" if line.options else "exact")
+        rest = {"accept": line.accept, "options": line.options, "rubric": line.rubric, "metric": metric}
+        whole = Item.model_validate(asked.model_dump() | rest)
     except ValidationError as error:
         raise InputError("; ".join(explain(error)), where=where, fix=fix) from error
-    by_metric = line.metric is not None and told.get("kind") not in OTHERWISE
+    if whole.metric == "choice":
+        return Question(item=lettered(whole, where=where), known=True, scored=True, where=where)
+    by_metric = line.metric is not None and told.get("kind") not in OTHERWISE and whole.metric not in UNSCORED
     return Question(item=whole, known=True, scored=by_metric, where=where)
+
+
+def lettered(choice: Item, *, where: str) -> Item:
+    """The choice as a question that shows its options; right is what names the option, or its letter, and no more.
+
+    Raises InputError for options among which there is nothing to choose.
+    """
+    shown = with_options(choice.question, choice.options, where=where)
+    if choice.answer not in choice.options:
+        what = f"the answer {choice.answer!r} is none of the options"
+        raise InputError(what, where=where, fix="put it among them, in the same words")
+    letter = ascii_uppercase[choice.options.index(choice.answer)]
+    named = [f"{letter}. {choice.answer}", f"option {letter}. {choice.answer}", f"option {letter}"]
+    if normalise(letter) not in map(normalise, choice.options):  # it would be another option's text
+        named.append(letter)
+    return choice.model_copy(update={"question": shown, "metric": "exact", "accept": tuple(named)})
+
+
+def with_options(question: str, options: Sequence[str], *, where: str) -> str:
+    """The question and below it the options, a letter before each."""
+    different = {normalise(option) or option for option in options}
+    if not LEAST_OPTIONS <= len(options) <= MOST_OPTIONS or len(different) < len(options):
+        fix = f"list {LEAST_OPTIONS} to {MOST_OPTIONS} different options"
+        raise InputError("a choice needs something to choose from", where=where, fix=fix)
+    return "\n".join((question, *(f"{mark}. {option}" for mark, option in zip(ascii_uppercase, options, strict=False))))
 
 
 def seeds(path: Path) -> Iterator[Question]:
@@ -146,8 +180,10 @@ def held_out(path: Path) -> Iterator[Question]:
     for held in told:
         where = position(path, held.line)
         asked = item(held.question, where=where, answer=held.answer, context=held.context)
-        whole = asked.model_copy(update={"accept": held.accept, "metric": held.metric})
-        yield Question(item=whole, known=True, scored=True, where=where)
+        kept = {"accept": held.accept, "metric": held.metric, "options": held.options, "rubric": held.rubric}
+        whole = asked.model_copy(update=kept)
+        whole = lettered(whole, where=where) if held.metric == "choice" else whole
+        yield Question(item=whole, known=True, scored=held.metric not in UNSCORED, where=where)
 
 
 def decoded(line: bytes, name: str, number: int) -> str:

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections import Counter
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import TYPE_CHECKING
 
-from instructlab_like.records import Item
+if TYPE_CHECKING:  # `ilk export --for lm-eval` writes this file for those who have nothing else of this package
+    from instructlab_like.records import Item
 
 ARTICLES = frozenset({"a", "an", "the"})
 SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen

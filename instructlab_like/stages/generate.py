@@ -222,8 +222,18 @@ def finish(
     for remark in judging.remarks:
         say(f"  {remark}")
     show(run, made, together(made.waterfall, sifting.waterfall), counts, gaps)
+    if recipe.hold_out:
+        say(f"  {held_out(library)}")
     if lost := judging.failed.total():
         warn(f"  {lost} calls of judges got no answer; the same command asks them again")
+
+
+def held_out(library: Library) -> str:
+    """How many chunks no prompt and no training sees, and which leaves have none of them."""
+    held = library.withheld
+    told = f"held out for questions: {sum(held.values())} of {sum(held.values()) + sum(library.counts.values())} chunks"
+    without = [path for path, count in held.items() if not count]
+    return f"{told}; none of {', '.join(without)}" if without else told
 
 
 def write_preferences(run: Run, preferences: Preferences, trained: Iterable[Sample]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instructlab_like.console import warn
 from instructlab_like.errors import DocumentError, InputError, position
+from instructlab_like.generation.withheld import withheld
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, digest, plain
 from instructlab_like.stages.manifest import Shortfall
@@ -41,17 +42,18 @@ def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) ->
 
 
 class Library:
-    """The chunks of knowledge leaves, read when they are wanted; remembers which documents cannot be had."""
+    """The chunks of knowledge leaves, less those held out, read when they are wanted; remembers what cannot be had."""
 
     def __init__(self, root: Path, recipe: GenerateRecipe) -> None:
         self.root, self.recipe = root, recipe
         self.chunks: dict[str, list[Chunk]] = {}
         self.digests: dict[str, str] = {}
         self.counts: dict[str, int] = {}
+        self.withheld: dict[str, int] = {}  # how many chunks of a leaf are held out
         self.lacking: list[Shortfall] = []
 
     def count(self, leaf: Leaf) -> int | None:
-        """How many chunks a leaf has, once they were read."""
+        """How many chunks a leaf has, less those held out, once they were read."""
         return self.counts.get(leaf.path)
 
     def of(self, leaf: Leaf) -> Sequence[Chunk]:
@@ -62,7 +64,10 @@ class Library:
         chunks, lacking = read_chunks([leaf], self.root, self.recipe)
         if leaf.path not in self.digests:
             self.lacking += lacking
-        found = chunks.get(leaf.path, [])
+        every = chunks.get(leaf.path, [])
+        held = withheld(every, leaf.seeds, share=self.recipe.hold_out, seed=self.recipe.seed)
+        found = [chunk for chunk in every if chunk.id not in held]
+        self.withheld[leaf.path] = len(every) - len(found)
         self.counts[leaf.path] = len(found)
         self.digests[leaf.path] = digest([plain(chunk) for chunk in found])
         return found

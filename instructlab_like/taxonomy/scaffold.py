@@ -68,7 +68,11 @@ _HELD_OUT_TEXT = """\
 #       answer: Mount Everest
 #       accept: [Everest, Chomolungma]  # other right answers, if there are any
 #       context: The text that the question is about, for a grounded skill.
-#       metric: exact  # or contains, or f1 for answers of several words
+#       metric: exact  # or contains; f1 for answers of several words; number, judge, perplexity
+#     - question: What is its summit made of?
+#       answer: limestone
+#       metric: choice
+#       options: [basalt, granite, limestone]
 questions: []
 """
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from instructlab_like.records import HeldOut, Knowledge, Simulation, Skill, normalise
+from instructlab_like.records import HeldOut, Knowledge, Metric, Simulation, Skill, normalise
 from instructlab_like.taxonomy.findings import Findings, Place
 from instructlab_like.taxonomy.yaml_lines import Items, Mapping, Node, Scalar, plain
+
+LEAST_OPTIONS, MOST_OPTIONS = 2, len(string.ascii_uppercase)  # each is shown with a letter
+# Keys of a held-out question that only some metrics look at.
+LOOKED_AT: dict[str, tuple[Metric, ...]] = {
+    "accept": ("exact", "f1", "contains", "number", "judge"),
+    "options": ("choice",),
+    "rubric": ("judge",),
+}
 
 
 def held_out(root: Node | None, findings: Findings) -> tuple[HeldOut, ...]:
@@ -89,11 +99,64 @@ def _question(node: Node, field: str, findings: Findings) -> HeldOut | None:
     told = _stripped(node)
     assert isinstance(told, dict)
     try:
-        return HeldOut.model_validate({**told, "line": node.line}, strict=True)
+        found = HeldOut.model_validate({**told, "line": node.line}, strict=True)
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False):
             _report(problem, node, field, findings)
         return None
+    _unused(found, node, field, findings)
+    if found.metric == "choice":
+        _offered(found, node, field, findings)
+    if found.metric == "number":
+        _numbers(found, node, field, findings)
+    return found
+
+
+def _unused(held: HeldOut, node: Mapping, field: str, findings: Findings) -> None:
+    """Keys that the question's metric never looks at."""
+    for key, metrics in LOOKED_AT.items():
+        entry = node.entry(key)
+        if entry is None or held.metric in metrics or not getattr(held, key):
+            continue
+        message = f"the metric {held.metric!r} does not look at `{key}`"
+        others = "" if key == "accept" else f", or write `metric: {metrics[0]}`"
+        findings.error(entry, "unused-key", message, fix=f"remove it{others}", field=f"{field}.{key}")
+
+
+def _offered(held: HeldOut, node: Mapping, field: str, findings: Findings) -> None:
+    """What is wrong with the options of a choice."""
+    entry = node.entry("options")
+    place: Place = entry.value if entry else node
+    count = len(held.options)
+    if not LEAST_OPTIONS <= count <= MOST_OPTIONS:
+        message = f"a choice needs {LEAST_OPTIONS} to {MOST_OPTIONS} options, and there are {count or 'none'}"
+        fix = "list what can be chosen under `options:`, the right answer among it"
+        findings.error(place, "wrong-options", message, fix=fix, field=f"{field}.options")
+    nodes = entry.value.items if entry and isinstance(entry.value, Items) else ()
+    first: dict[str, int] = {}
+    for number, (option, at) in enumerate(zip(held.options, nodes, strict=True), start=1):
+        same = first.setdefault(normalise(option) or option, number)
+        if same != number:
+            message = f"this option says the same as option {same}"
+            where = f"{field}.options[{number}]"
+            findings.error(at, "same-option", message, fix="write another one, or remove it", field=where)
+    if held.options and held.answer not in held.options:
+        alike = next((option for option in held.options if normalise(option) == normalise(held.answer)), None)
+        fix = "write it as it stands there" if alike is None else f"write {alike!r}, as it stands there"
+        message = f"the answer {held.answer!r} is none of the options"
+        findings.error(node.get("answer"), "answer-not-offered", message, fix=fix, field=f"{field}.answer")
+
+
+def _numbers(held: HeldOut, node: Mapping, field: str, findings: Findings) -> None:
+    """Answers that hold no number though numbers are what is compared."""
+    accepted = node.get("accept")
+    nodes = accepted.items if isinstance(accepted, Items) else ()
+    told = [("answer", held.answer, node.get("answer"))]
+    told += [(f"accept[{n}]", text, at) for n, (text, at) in enumerate(zip(held.accept, nodes, strict=True), start=1)]
+    for name, text, at in told:
+        if not re.search(r"\d", text):
+            fix = "write the number in digits, or take another metric"
+            findings.error(at, "no-number", f"there is no number in {text!r}", fix=fix, field=f"{field}.{name}")
 
 
 def _report(problem: ErrorDetails, node: Node, field: str, findings: Findings) -> None:

@@ -116,6 +116,15 @@ HELD_OUT: Values = {
         {"question": "Shorten this.", "context": "A long text.", "answer": "A text."},
     ]
 }
+SCORED_OTHERWISE: Values = {
+    "questions": [
+        # "text" is what a mutant answers: whether an answer is among the options is not for a schema to say.
+        {"question": "Made of?", "answer": "oak", "metric": "choice", "options": ["elm", "oak", "text"]},
+        {"question": "Refuse.", "answer": "No.", "metric": "judge", "rubric": "Polite.", "accept": ["No, thanks."]},
+        {"question": "Say it.", "answer": "The tide is out.", "metric": "perplexity"},
+        {"question": "How high?", "answer": "3 m", "metric": "number", "accept": ["4"]},
+    ]
+}
 SIMULATION: Values = {
     "parameters": {
         "weight": {"kind": "integer", "low": 1, "high": 90, "step": 3},
@@ -133,6 +142,7 @@ FILES = [
     ("skill", skill(version=1)),
     ("knowledge", knowledge()),
     ("heldout", HELD_OUT),
+    ("heldout", SCORED_OTHERWISE),
     ("simulation", SIMULATION),
 ]
 

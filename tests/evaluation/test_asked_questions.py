@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from leaf_files import dumped, knowledge, skill, write_leaf
 
 from instructlab_like.errors import InputError
 from instructlab_like.evaluation.questions import from_file, from_text, in_context, single
+from instructlab_like.evaluation.score import score
 
 
 def written(folder: Path, name: str, data: bytes | str) -> Path:
@@ -82,6 +84,57 @@ def test_held_out_questions_are_scored_by_their_metric(tmp_path: Path) -> None:
     (found,) = from_file(written(tmp_path, "heldout.yaml", text))
     assert (found.item.answer, found.item.accept, found.item.metric) == ("12", ("twelve",), "contains")
     assert (found.item.context, found.scored, found.where) == ("On.", True, f"{tmp_path}/heldout.yaml:2")
+
+
+CHOICE = {"question": "Made of?", "answer": "slate", "options": ["brick", "slate", "a tile"], "metric": "choice"}
+
+
+@pytest.mark.parametrize("name", ["heldout.yaml", "some.jsonl"])
+def test_a_choice_is_shown_with_its_options(tmp_path: Path, name: str) -> None:
+    text = dumped({"questions": [CHOICE]}) if name.endswith("yaml") else json.dumps(CHOICE)
+    (found,) = from_file(written(tmp_path, name, text))
+    assert found.item.question == "Made of?\nA. brick\nB. slate\nC. a tile"
+    assert (found.item.answer, found.known, found.scored) == ("slate", True, True)
+    right = ("slate", "Slate.", "B", "b.", "(B)", "B. slate", "Option B", "B) Slate")
+    assert [score(found.item, text) for text in right] == [1.0] * len(right)
+    wrong = ("A", "C", "brick", "A. brick", "slate or brick", "It is B or C", "")
+    assert [score(found.item, text) for text in wrong] == [0.0] * len(wrong)
+
+
+def test_a_letter_that_is_an_option_stands_for_itself(tmp_path: Path) -> None:
+    line = {"question": "Which grade?", "answer": "A", "options": ["B", "A"]}
+    (found,) = from_file(written(tmp_path, "some.jsonl", json.dumps(line)))
+    assert (score(found.item, "A"), score(found.item, "B")) == (1.0, 0.0)
+
+
+def test_options_without_an_answer_are_shown_and_not_scored(tmp_path: Path) -> None:
+    line = {"question": "Made of?", "options": ["brick", "slate"]}
+    (found,) = from_file(written(tmp_path, "some.jsonl", json.dumps(line)))
+    assert (found.item.question, found.known, found.scored) == ("Made of?\nA. brick\nB. slate", False, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"options": ["slate"]}, "something to choose from"),
+        ({"options": ["slate", "Slate!"]}, "something to choose from"),
+        ({"answer": "oak"}, "'oak' is none of the options"),
+        ({"options": "slate"}, "options"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_said(tmp_path: Path, changed: dict[str, object], told: str) -> None:
+    path = written(tmp_path, "some.jsonl", json.dumps(CHOICE | changed))
+    with pytest.raises(InputError, match=told) as caught:
+        from_file(path)
+    assert caught.value.where == f"{path}:1"
+
+
+@pytest.mark.parametrize("metric", ["judge", "perplexity"])
+def test_what_a_text_alone_does_not_tell_is_not_scored(tmp_path: Path, metric: str) -> None:
+    line = {"question": "Refuse.", "answer": "No, thanks.", "metric": metric}
+    for name, text in (("heldout.yaml", dumped({"questions": [line]})), ("some.jsonl", json.dumps(line))):
+        (found,) = from_file(written(tmp_path, name, text))
+        assert (found.known, found.scored, found.item.metric) == (True, False, metric)
 
 
 def test_seed_examples_are_asked_as_they_are_trained(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from instructlab_like.errors import InputError
-from instructlab_like.evaluation.items import base_items, from_file, item_id, items, overlaps, seen
+from instructlab_like.evaluation.items import base_items, from_file, item_id, items, overlaps, seen, shared
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import (
     DocumentSource,
     HeldOut,
     IntegerParameter,
+    Item,
     Knowledge,
     Pair,
     Seed,
@@ -98,6 +99,39 @@ def test_a_passage_decides_for_questions_about_it() -> None:
     asked = from_file(skill(held("Shorten this.", context=PASSAGE)))
     assert overlaps(asked, ["Shorten this."]) == []
     assert overlaps(asked, [f"{PASSAGE}\n\nMake it rhyme."]) == asked
+
+
+def by_model(question: str, *, maker: str = "examiner", leaf: str = "knowledge/ferries") -> Item:
+    told = {"id": item_id(leaf, question, None), "leaf": leaf, "question": question, "answer": "ten", "maker": maker}
+    return Item(**told, source="closed-book")
+
+
+def test_items_made_elsewhere_join_their_leaf() -> None:
+    made = [by_model("Who steers it?"), by_model("How much?", leaf="compositional_skills/sums"), by_model("What else?")]
+    leaves = [skill(held("1 + 1?", "2")), knowledge(held("When?"))]
+    found = items(leaves, recipe=RECIPE, avoid=(), made=made, teachers={"teacher"})
+    assert [item.question for item in found] == ["1 + 1?", "How much?", "When?", "Who steers it?", "What else?"]
+
+
+def test_made_items_that_training_met_are_left_out_and_can_be_told() -> None:
+    long = "At what hour does the morning ferry leave the north quay on weekdays?"
+    made = [by_model("Who steers it?"), by_model(long), by_model("Who owns the ferry?")]
+    avoid = {normalise("Who steers it?"), normalise("Say at what hour does the morning ferry leave on a Sunday.")}
+    assert [item.question for item in shared(made, avoid)] == ["Who steers it?", long]
+    assert [item.question for item in items([knowledge()], recipe=RECIPE, avoid=avoid, made=made)] == [
+        "Who owns the ferry?"
+    ]
+
+
+def test_a_written_question_stands_in_the_place_of_a_made_one() -> None:
+    """Though their answers differ, which is an error among those that people wrote."""
+    found = items([knowledge(held("When?"))], recipe=RECIPE, avoid=(), made=[by_model("WHEN?"), by_model("When?")])
+    assert [(item.question, item.answer) for item in found] == [("When?", "nine")]
+
+
+def test_who_made_the_training_data_cannot_make_its_questions() -> None:
+    with pytest.raises(InputError, match="teacher made what is trained"):
+        items([knowledge()], recipe=RECIPE, avoid=(), made=[by_model("When?", maker="teacher")], teachers={"teacher"})
 
 
 def test_an_item_keeps_its_id_when_its_answer_is_corrected() -> None:

@@ -52,8 +52,8 @@ def test_what_is_wrong_in_heldout_yaml_is_said_with_its_place(tmp_path: Path) ->
         "heldout.yaml:2:32: questions[1].answer: Input should be a valid string → correct the value; numbers given as "
         "text need quotes",
         "heldout.yaml:3:16: questions[2].question: this text is empty → fill it in, or remove the key",
-        "heldout.yaml:3:40: questions[2].metric: Input should be 'exact', 'f1' or 'contains' → correct the value; "
-        "numbers given as text need quotes",
+        "heldout.yaml:3:40: questions[2].metric: Input should be 'exact', 'f1', 'contains', 'number', 'choice', 'judge' or "
+        "'perplexity' → correct the value; numbers given as text need quotes",
         "heldout.yaml:4:34: questions[3]: the key 'line' is not known here → remove it",
         "heldout.yaml:5:5: questions[4]: the key 'answer' is missing → add `answer:`",
         "heldout.yaml:5:26: questions[4].answr: the key 'answr' is not known here → remove or correct it",
@@ -61,6 +61,88 @@ def test_what_is_wrong_in_heldout_yaml_is_said_with_its_place(tmp_path: Path) ->
         "one '- '",
         "heldout.yaml:7:1: the key 'extra' is not known here → remove it",
     ]
+
+
+def test_each_metric_takes_the_keys_that_it_looks_at(tmp_path: Path) -> None:
+    text = (
+        "questions:\n"
+        "  - {question: 'Made of?', answer: slate, metric: choice, options: [brick, slate, pine]}\n"
+        "  - {question: Refuse an offer., answer: No thanks., metric: judge, rubric: Polite., accept: [No.]}\n"
+        "  - {question: 'How many?', answer: '7 arches', metric: number, accept: ['8']}\n"
+        "  - {question: Say it., answer: The tide is out., metric: perplexity}\n"
+    )
+    write_leaf(tmp_path, SKILL, skill(), heldout=text)
+    choice, judged, number, likely = read_leaf(tmp_path, Path(SKILL)).held_out
+    assert (choice.metric, choice.options) == ("choice", ("brick", "slate", "pine"))
+    assert (judged.metric, judged.rubric, judged.accept) == ("judge", "Polite.", ("No.",))
+    assert (number.metric, likely.metric) == ("number", "perplexity")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            "answer: slate, options: [slate, pine]",
+            "3:20: questions[1].options: the metric 'exact' does not look at `options` → remove it, or write "
+            "`metric: choice`",
+        ),
+        (
+            "answer: slate, metric: f1, rubric: Polite.",
+            "3:32: questions[1].rubric: the metric 'f1' does not look at `rubric` → remove it, or write "
+            "`metric: judge`",
+        ),
+        (
+            "answer: slate, metric: choice, options: [slate, pine], accept: [oak]",
+            "3:60: questions[1].accept: the metric 'choice' does not look at `accept` → remove it",
+        ),
+        (
+            "answer: slate, metric: perplexity, accept: [oak]",
+            "3:40: questions[1].accept: the metric 'perplexity' does not look at `accept` → remove it",
+        ),
+        (
+            "answer: slate, metric: choice",
+            "3:4: questions[1].options: a choice needs 2 to 26 options, and there are none → list what can be chosen "
+            "under `options:`, the right answer among it",
+        ),
+        (
+            "answer: slate, metric: choice, options: [slate]",
+            "3:45: questions[1].options: a choice needs 2 to 26 options, and there are 1 → list what can be chosen "
+            "under `options:`, the right answer among it",
+        ),
+        (
+            "answer: oak, metric: choice, options: [slate, pine]",
+            "3:13: questions[1].answer: the answer 'oak' is none of the options → write it as it stands there",
+        ),
+        (
+            "answer: SLATE, metric: choice, options: [slate, pine]",
+            "3:13: questions[1].answer: the answer 'SLATE' is none of the options → write 'slate', as it stands there",
+        ),
+        (
+            "answer: slate, metric: choice, options: [slate, pine, Slate.]",
+            "3:59: questions[1].options[3]: this option says the same as option 1 → write another one, or remove it",
+        ),
+        (
+            "answer: seven, metric: number",
+            "3:13: questions[1].answer: there is no number in 'seven' → write the number in digits, or take another "
+            "metric",
+        ),
+        (
+            "answer: '7', metric: number, accept: [eight]",
+            "3:43: questions[1].accept[1]: there is no number in 'eight' → write the number in digits, or take another "
+            "metric",
+        ),
+    ],
+)
+def test_a_metric_and_keys_that_do_not_go_together_are_said(tmp_path: Path, told: str, said: str) -> None:
+    rows = "\n".join(f"   {row}" for row in [f"{{{told}, ", "question: 'What is it?'}"])
+    text = f"questions:\n  -\n{rows}\n"
+    assert findings(tmp_path, heldout=text) == [f"heldout.yaml:{said}"]
+
+
+def test_options_that_differ_in_their_signs_alone_are_different(tmp_path: Path) -> None:
+    text = "questions:\n  - {question: 'Which sign?', answer: '!', metric: choice, options: ['!', '?', '.']}\n"
+    write_leaf(tmp_path, SKILL, skill(), heldout=text)
+    assert read_leaf(tmp_path, Path(SKILL)).held_out[0].options == ("!", "?", ".")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "questions: none\n", "question: []\n"])

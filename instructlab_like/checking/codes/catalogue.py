@@ -397,6 +397,41 @@ SCHEMA = Section(
             "Without held-out questions nothing tells whether the leaf was learnt.",
             "Add questions – twenty or more let a verdict be given – or delete the file.",
         ),
+        Code(
+            "unused-key",
+            "A key of a held-out question that its metric does not look at",
+            "`options` are for `metric: choice`, a `rubric` is for `metric: judge`, and where an option is taken or a "
+            "likelihood measured, nothing else can be accepted. Whoever wrote it expects it to count.",
+            "Remove it, or write the metric that it belongs to.",
+            wrong="{question: 'What is it made of?', answer: slate, options: [slate, brick]}",
+            right="{question: 'What is it made of?', answer: slate, options: [slate, brick], metric: choice}",
+        ),
+        Code(
+            "wrong-options",
+            "A choice between fewer than two options, or more than have a letter",
+            "Where there is nothing to choose from, the score says nothing.",
+            "List two to 26 options, the right answer among them.",
+        ),
+        Code(
+            "same-option",
+            "Two options that say the same",
+            "Both would be right, and one of them would count as wrong. Case and punctuation make no difference.",
+            "Write another option, or remove one.",
+        ),
+        Code(
+            "answer-not-offered",
+            "The right answer of a choice is none of its options",
+            "No option could be taken that counts as right.",
+            "Put the answer among the options, in the same words.",
+        ),
+        Code(
+            "no-number",
+            "A question scored by its number whose answer holds none",
+            "`metric: number` compares the last number of what the model says with the answer's, both in digits.",
+            "Write the number in digits, or take `metric: exact`.",
+            wrong="{question: 'How many arches are there?', answer: seven, metric: number}",
+            right="{question: 'How many arches are there?', answer: \"7\", metric: number}",
+        ),
     ),
 )
 

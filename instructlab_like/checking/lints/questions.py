@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from instructlab_like.checking.pairs import held_out_pairs, kind_of, seed_pairs
+from instructlab_like.checking.pairs import LocatedPair, held_out_pairs, kind_of, seed_pairs
 from instructlab_like.checking.spots import spot
 from instructlab_like.checking.subject import Subject, Text
 from instructlab_like.taxonomy.findings import Finding, Findings
@@ -122,15 +122,17 @@ def findings(subject: Subject) -> Iterable[Finding]:
         closed_book = pair.context is None or (knowledge and pair.file == QNA)
         if pair.question and closed_book:
             sheet = subject.reading.sheets[pair.file]
-            _judge(pair.question, sheet.text, found[pair.file], knowledge=knowledge)
+            _judge(pair, pair.question, sheet.text, found[pair.file], knowledge=knowledge)
     return [finding for each in found.values() for finding in each.found]
 
 
-def _judge(question: Text, sheet_text: str, found: Findings, *, knowledge: bool) -> None:
+def _judge(pair: LocatedPair, question: Text, sheet_text: str, found: Findings, *, knowledge: bool) -> None:
     pointer = _pointer(question.value, knowledge=knowledge)
     if pointer is None:
         return
     shown = " ".join(question.value[pointer.start : pointer.end].split())
+    if pair.options and shown.lower() == "the following":
+        return
     message = f"{shown!r} points at a text, and whoever is asked this sees none"
     fix = "name what is meant" if knowledge else "name what is meant, or give the text as the `context`"
     tell = found.error if pointer.sure and not knowledge else found.warning

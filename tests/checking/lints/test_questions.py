@@ -190,3 +190,11 @@ def test_held_out_questions_of_both_kinds_need_their_text(tmp_path: Path) -> Non
 @pytest.mark.parametrize("piece", ["the following ", "as above? ", '"', ". ", "1) ", "x"])
 def test_a_question_longer_than_any_instruction_brings_what_it_needs(tmp_path: Path, piece: str) -> None:
     assert not of_code(CODE, written_skill(tmp_path, question="As above? " + piece * (40_000 // len(piece))))
+
+
+def test_a_choice_brings_what_follows(tmp_path: Path) -> None:
+    told = "answer: oak, metric: choice, options: [oak, slate]}\n"
+    held = f"questions:\n  - {{question: 'Which of the following is a tree?', {told}"
+    assert not of_code(CODE, write_leaf(tmp_path, KNOWLEDGE_PATH, knowledge_text(), heldout=held))
+    held = f"questions:\n  - {{question: 'Which tree is named in the document?', {told}"
+    assert of_code(CODE, write_leaf(tmp_path, KNOWLEDGE_PATH, knowledge_text(), heldout=held))
