@@ -19,6 +19,7 @@ from instructlab_like.recipe import (
     EvaluateRecipe,
     FilterChoice,
     GenerateRecipe,
+    JudgeRecipe,
     LoraRecipe,
     PhaseRecipe,
     Recipe,
@@ -35,6 +36,7 @@ SECTIONS: list[tuple[str, type[Recipe]]] = [
     ("train.lora", LoraRecipe),
     ("train.phases[]", PhaseRecipe),
     ("evaluate", EvaluateRecipe),
+    ("evaluate.judge", JudgeRecipe),
 ]
 
 

@@ -420,19 +420,32 @@ def evaluate(
     run: RunName = "default",
     recipe: RecipeFile = None,
     checkpoint: Annotated[
-        list[str] | None, typer.Option("--checkpoint", help="adapter folder; may be given again")
+        list[str] | None,
+        typer.Option("--checkpoint", help="adapter folder, or NAME@URL of a served model; may be given again"),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="base model; default: the run's own")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="base: folder, hub name or NAME@URL; default: the run's own")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option("--judge", help="who grades judged questions: NAME@URL, or a model folder")
+    ] = None,
+    key_env: KeyEnv = None,
     gate: Annotated[bool, typer.Option("--gate", help="exit code 1 if a leaf is worse or something was lost")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="the gate, and undecided counts as lost")] = False,
 ) -> None:
     """Score base and checkpoints side by side on held-out questions, leaf by leaf, with intervals."""
     from instructlab_like.recipe import EvaluateRecipe, load
     from instructlab_like.stages.evaluate import evaluate as stage
+    from instructlab_like.stages.grading import with_judge
     from instructlab_like.workspace import run_folder
 
-    overrides: dict[str, object] = {"checkpoints": tuple(checkpoint) if checkpoint else None, "model": model}
-    stage(run_folder(run), load(EvaluateRecipe, recipe, overrides), gate=gate, strict=strict)
+    overrides: dict[str, object] = {
+        "checkpoints": tuple(checkpoint) if checkpoint else None,
+        "model": model,
+        "key_env": key_env,
+    }
+    told = with_judge(load(EvaluateRecipe, recipe, overrides), judge, key_env)
+    stage(run_folder(run), told, gate=gate, strict=strict)
 
 
 @app.command()
@@ -499,11 +512,63 @@ def report(
 
 
 @app.command()
+def effects(
+    run: RunName = "default",
+    leaf: Annotated[
+        list[str] | None, typer.Option("--leaf", help="only this leaf, or folder of leaves; may be given again")
+    ] = None,
+    leave_one_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-one-out", help="train again without this leaf; `all`: without each in turn; may be given again"
+        ),
+    ] = None,
+    another_seed: Annotated[
+        bool, typer.Option("--another-seed", help="train again with all leaves, too: what chance alone moves")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what these trainings would take; train nothing")
+    ] = False,
+    form: Annotated[
+        Literal["text", "markdown", "json"], typer.Option("--format", help="markdown: for the leaf's pull request")
+    ] = "text",
+) -> None:
+    """Say what each leaf did: gain, loss, samples, cost; and what it did to the other leaves, if left out once."""
+    from instructlab_like.stages.effects import effects as stage
+    from instructlab_like.workspace import run_folder
+
+    stage(
+        run_folder(run),
+        leaves=leaf or (),
+        left_out=leave_one_out or (),
+        another_seed=another_seed,
+        dry_run=dry_run,
+        form=form,
+    )
+
+
+@app.command()
+def coverage(
+    run: RunName = "default",
+    least: Annotated[
+        int, typer.Option("--least", min=1, help="samples that a leaf should have kept of each value")
+    ] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="exit code 1 if a value is short of them")] = False,
+    form: TextOrJson = "text",
+) -> None:
+    """Show how a run's samples cover the axes of its flows, leaf by leaf, and list the gaps."""
+    from instructlab_like.stages.coverage import coverage as stage
+    from instructlab_like.workspace import run_folder
+
+    stage(run_folder(run), least=least, strict=strict, form=form)
+
+
+@app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="a new folder, or for a dataset that of an earlier export")],
     target: Annotated[
         str | None,
-        typer.Option("--for", help="the dataset, in whose files: instructlab, or hf for Parquet with a card"),
+        typer.Option("--for", help="instructlab, or hf for Parquet with a card; lm-eval: the held-out questions"),
     ] = None,
     run: RunName = "default",
     merged: Annotated[bool, typer.Option("--merged", help="the model: adapter and base as one, checked first")] = False,
@@ -520,13 +585,16 @@ def export(
         bool | None,
         typer.Option("--absolute-paths", help="instructlab: multiple-choice tasks that load from any folder"),
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="lm-eval: what names of tasks begin with; default: ilk")
+    ] = None,
 ) -> None:
-    """Write a finished run for other programs: its dataset (--for), or its adapter merged into the base (--merged)."""
+    """Write a finished run for other programs: dataset or questions (--for), or adapter and base as one (--merged)."""
     from instructlab_like.stages.export import export as dataset
     from instructlab_like.stages.export_model import export_merged, one_target
     from instructlab_like.workspace import run_folder
 
-    of_data = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths}
+    of_data = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths, "prefix": prefix}
     one_target(target, merged, {"taxonomy": taxonomy, **of_data}, {"adapter": adapter, "model": model, "dtype": dtype})
     if target is None:
         export_merged(run_folder(run), folder, adapter=adapter, model=model, dtype=dtype)

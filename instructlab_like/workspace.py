@@ -67,6 +67,7 @@ class Run:
         self.dataset = folder / "4-dataset"
         self.training = folder / "5-training"
         self.evaluation = folder / "6-evaluation"
+        self.asked = self.evaluation / "asked.jsonl"  # which leaf needed which call to a served model or a judge
         self.report = folder / "7-report.html"
 
     @property

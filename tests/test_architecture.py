@@ -28,6 +28,7 @@ def module_names() -> list[str]:
         and name
         not in (
             "instructlab_like.evaluation.answering",
+            "instructlab_like.evaluation.likelihood",
             "instructlab_like.filters.parts.sentence_encoder",
             "instructlab_like.teachers.local",
         )

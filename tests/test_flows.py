@@ -31,6 +31,7 @@ TEMPLATE_NAMES = [path.relative_to(shipped_root() / FOLDER).as_posix() for path 
 LIBRARY = {
     *(f"judge/critic-{kind}.j2" for kind in ("knowledge", "grounded", "freeform")),
     *(f"judge/{name}.j2" for name in ("relevancy", "answerable", "self-contained", "toxicity")),
+    *(f"judge/{name}.j2" for name in ("grade", "pairwise")),  # of an evaluation's judge
     *(f"answer/{name}.j2" for name in ("again", "again-from-passage", "vote")),
 }
 WRITING = [name for name in TEMPLATE_NAMES if name.startswith(("knowledge/", "skill/")) or "-revision" in name]
@@ -117,7 +118,7 @@ def test_a_judge_gives_its_reason_first_and_its_best_guess(name: str) -> None:
     told = re.findall(r"\[([A-Z]+) 1\]\n(.*)", form)
     assert [tag.lower() for tag, _ in told] == list(template.yields)
     scales = [
-        bool(re.fullmatch(r"YES or NO|[0-9, ]+ or [0-9]|a whole number from [0-9] to [0-9]", one)) for _, one in told
+        bool(re.fullmatch(r"YES or NO|[0-9, ]+ or [0-9]|a whole number from [0-9]+ to [0-9]+", one)) for _, one in told
     ]
     assert scales == [False, True] * (len(told) // 2)
 

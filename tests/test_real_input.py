@@ -20,7 +20,7 @@ from server import TeacherServer
 
 from instructlab_like.evaluation import summary
 from instructlab_like.generation.ledger import Ledger
-from instructlab_like.records import AskTask, Chunk, Knowledge, RulesTask, Sample, Verdict, blob_id
+from instructlab_like.records import AskTask, Chunk, Item, Knowledge, RulesTask, Sample, Verdict, blob_id
 from instructlab_like.stages import manifest
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.workspace import Run, find, read_records
@@ -146,11 +146,20 @@ def test_the_dataset_holds_the_kept_samples_and_replay(model_free: Made, tmp_pat
     assert loaded["test"].num_rows
 
 
-def test_leaves_without_held_out_questions_are_unscored_and_the_bases_own_tasks_are_measured(model_free: Made) -> None:
+def test_rules_examine_knowledge_and_skills_without_held_out_questions_are_unscored(model_free: Made) -> None:
     found = summary.read(model_free.run.summary)
-    assert list(found.unscored) == paths()
+    items = [
+        item
+        for item in read_records(model_free.run.evaluation / "items.jsonl", Item)
+        if not item.leaf.startswith(summary.OWN)
+    ]
+    examined = {item.leaf for item in items}
+    assert examined
+    assert examined <= {leaf.path for leaf in knowledge()}
+    assert {item.maker for item in items} == {"rules/1"}
+    assert {one.leaf for one in found.checkpoints[0].leaves} == examined
+    assert set(found.unscored) == set(paths()) - examined
     assert list(found.untrained) == skills()
-    assert found.checkpoints[0].leaves == ()
     assert found.base.forgetting is not None
     assert found.base.forgetting > 0.5
     assert found.checkpoints[0].forgetting is not None

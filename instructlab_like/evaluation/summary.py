@@ -14,6 +14,8 @@ from instructlab_like.evaluation import gate as gates
 from instructlab_like.evaluation.discovery import controlled
 from instructlab_like.evaluation.effect import Paired, Triple, average, effect, estimate, overall
 from instructlab_like.evaluation.gate import GateResult
+from instructlab_like.evaluation.grading import JUDGE, JudgeCard, agreement, agreement_compared, beside, paired_line
+from instructlab_like.evaluation.grading import lines as judge_lines
 from instructlab_like.evaluation.inferiority import NonInferiority, kept_rows
 from instructlab_like.records import Answer, Effect, Item, LeafCounts, Record, plain
 from instructlab_like.tuning.measures import under
@@ -81,6 +83,8 @@ class Summary(Record):
     left_out: dict[str, int]  # by leaf: held-out questions not asked because training had seen them
     unanswered: dict[str, int]  # by leaf: questions scored 0 because they do not fit the model's context window
     non_scores: tuple[NonScore, ...] = ()
+    remarks: tuple[str, ...] = ()  # what a reader must know of how the models were asked, a sentence each
+    judge: JudgeCard | None = None  # None: nothing was judged
     gate: GateResult | None = None  # None: written before there was one
 
 
@@ -94,11 +98,14 @@ def summarise(
     seen: Sequence[Item] = (),
     protect: Sequence[str] = (),
     margin: float = MARGIN,
+    judge: JudgeCard | None = None,
+    remarks: Sequence[str] = (),
 ) -> Summary:
     """Put the scores of one run together.
 
     `leaves` are all leaves of the run, `seen` the items left out, `base` the base model's name; `protect` the leaves
-    and branches of which no more than `margin` may be lost. Raises InputError when a model has not answered every item.
+    and branches of which no more than `margin` may be lost; `judge` who graded what no rule scores. Raises InputError
+    when a model has not answered every item.
     """
     scores = _scores(items, answers)
     groups = _by_leaf([item for item in items if item.metric != "perplexity"])
@@ -134,8 +141,11 @@ def summarise(
         left_out=dict(Counter(item.leaf for item in seen)),
         unanswered=dict(Counter(item.leaf for item in items if item.id in silent)),
         non_scores=_non_scores(items, answers),
+        judge=judge,
+        remarks=tuple(remarks),
         gate=gates.decide(
             [(one.name, one.leaves, one.kept) for one in checkpoints],
+            parts={one.name: [(row.part, row) for row in one.parts] for one in checkpoints},
             unscored=unscored,
             without_items=[name for name in dict.fromkeys(protect) if not guarded.get(name.rstrip("/"))],
             without_scores=[
@@ -170,19 +180,33 @@ def table(summary: Summary) -> str:
     if not summary.checkpoints and summary.base.overall is not None and summary.base.overall_interval:
         low, high = summary.base.overall_interval
         blocks.append(f"{summary.base.name}: held-out score {summary.base.overall:.2f} [{low:.2f}–{high:.2f}]")
+    if summary.judge:
+        blocks += [*judge_lines(summary.judge), ""]
     notes = [
         ("received no samples", summary.untrained),
         ("have no held-out questions", summary.unscored),
-        ("lost held-out questions that training had seen", _counted(summary.left_out)),
+        ("have held-out questions that training had asked, left out", _counted(summary.left_out)),
         ("have questions too long for the model, scored 0", _counted(summary.unanswered)),
         ("have answers without a score, in no mean", [_told(one) for one in summary.non_scores]),
     ]
     for what, leaves in notes:
         if leaves:
             blocks += [f"leaves that {what} ({len(leaves)}):", *(f"  {leaf}" for leaf in leaves)]
+    blocks += [f"note: {remark}" for remark in summary.remarks]
     if summary.gate:
         blocks += gates.lines(summary.gate)
     return "\n".join(blocks)
+
+
+def judged_rows(summary: Summary, checkpoint: CheckpointScore) -> tuple[Effect, ...]:
+    """The rows of a checkpoint whose scores are a judge's: a leaf's judged part, or a leaf that is judged whole."""
+    if summary.judge is None:
+        return ()
+    divided = {one.leaf: one for one in checkpoint.parts if one.part == JUDGE}
+    several = {one.leaf for one in checkpoint.parts if one.part not in (JUDGE, "perplexity")}
+    whole = {one.leaf: one for one in checkpoint.leaves if one.leaf not in several}
+    rows = (divided.get(leaf) or whole.get(leaf) for leaf in summary.judge.leaves)
+    return tuple(row for row in rows if row)
 
 
 def _scores(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, Scores]:
@@ -328,11 +352,13 @@ def _effect(one: Paired, enough: int) -> Effect:
 
 def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
     counts = {leaf.leaf: (f"{leaf.made}", f"{leaf.kept}") for leaf in summary.samples}
+    judged = judged_rows(summary, checkpoint)
     lines = [
         f"{checkpoint.name} against {summary.base.name}, held-out scores with 95 % intervals",
         _line("leaf", "made", "kept", "n", "base", "tuned", "change", "q", "verdict"),
     ]
-    lines += [_effect_line(one.leaf, counts.get(one.leaf, ("–", "–")), one) for one in checkpoint.leaves]
+    for one in checkpoint.leaves:
+        lines += [_effect_line(one.leaf, counts.get(one.leaf, ("–", "–")), one), *_beside(summary, one, judged)]
     means = [
         *((f"{one.leaf}/", one) for one in checkpoint.branches),
         (f"mean of {len(checkpoint.leaves)} leaves", checkpoint.overall_effect),
@@ -341,14 +367,29 @@ def _block(summary: Summary, checkpoint: CheckpointScore) -> list[str]:
         ("mean of the base's own tasks", checkpoint.forgetting_effect),
     ]
     lines += [_effect_line(label, ("", ""), one) for label, one in means if one]
+    if summary.judge and judged:
+        lines += beside(agreement(summary.judge), "means, judged in part")
     if checkpoint.parts:
         lines.append("parts of leaves; of a perplexity its inverse, in no mean")
-        lines += [_effect_line(f"{one.leaf} · {one.part}", ("", ""), one) for one in checkpoint.parts]
+        for part in checkpoint.parts:
+            lines += [_effect_line(f"{part.leaf} · {part.part}", ("", ""), part), *_beside(summary, part, judged)]
+    if summary.judge and (compared := [one for one in summary.judge.pairwise if one.checkpoint == checkpoint.name]):
+        lines.append("answers beside the base's, compared by the judge in both orders; win rate, a half for no winner")
+        for pair in compared:
+            lines += [f"{_short(pair.leaf):<28} {paired_line(pair)}", *beside(agreement_compared(summary.judge))]
     if checkpoint.kept:
         margin = checkpoint.kept[0].margin
         lines.append(f"what had to be kept: no more than {margin:g} lost, by one-sided 95 % bounds")
         lines += [_kept_line(one) for one in checkpoint.kept]
     return [*lines, ""]
+
+
+def _beside(summary: Summary, one: Effect, judged: Sequence[Effect]) -> list[str]:
+    """What stands under a row that holds grades of a judge."""
+    card = summary.judge
+    if card is None or one.leaf not in card.leaves or (isinstance(one, PartEffect) and one.part != JUDGE):
+        return []
+    return [*beside(agreement(card), "judged" if one in judged else "judged in part")]
 
 
 def _effect_line(label: str, counts: tuple[str, str], one: Effect) -> str:

@@ -11,7 +11,7 @@ from instructlab_like.evaluation.gate import GateResult
 from instructlab_like.evaluation.inferiority import NonInferiority
 from instructlab_like.evaluation.summary import SIGNS, CheckpointScore, Summary
 from instructlab_like.records import Effect
-from instructlab_like.report import waterfall
+from instructlab_like.report import judge, waterfall
 from instructlab_like.report.advice import Advice, advise
 from instructlab_like.report.facts import ReportFacts, TeacherCost
 from instructlab_like.report.heat import branches
@@ -52,6 +52,8 @@ def _blocks(facts: ReportFacts) -> Iterator[str]:
     if facts.summary:
         for checkpoint in facts.summary.checkpoints:
             yield from _scores(checkpoint, views)
+        if judged := judge.judge_view(facts.summary):
+            yield from judge.markdown(judged)
         yield from _not_asked(facts.summary)
     if advice := advise(facts, views):
         yield "#### What to do next\n\n" + "\n".join(line for one in advice for line in _advice(one))
@@ -88,6 +90,7 @@ def _scores(checkpoint: CheckpointScore, views: Sequence[LeafView]) -> Iterator[
         found = view.effects.get(checkpoint.name)
         rows.append(_row(code(view.path), counts, found) if found else _unscored(code(view.path), counts))
     rows += [_row(code(f"{branch.leaf}/"), "", branch) for branch in branches(checkpoint)]
+    rows += [_row(f"{code(part.leaf)} · {part.part}", "", part) for part in checkpoint.parts]
     for label, effect in (
         ("Mean of all scored leaves", checkpoint.overall_effect),
         ("Mean of leaves with samples", checkpoint.overall_trained_effect),
@@ -109,7 +112,7 @@ def _kept(one: NonInferiority) -> str:
 
 def _gate(gate: GateResult) -> str:
     """The outcome and its reasons; they name leaves, and so they stand in code."""
-    outcome = "passes" if gate.passed_strictly else "passes, but not strictly" if gate.passed else "**fails**"
+    outcome = "passes" if gate.passed_strictly else "passes; --strict would fail" if gate.passed else "**fails**"
     told = (("fails", gate.reasons), ("undecided", gate.undecided), ("not checked", gate.unchecked))
     lines = [f"- {what}: {code(sentence, REASON)}" for what, sentences in told for sentence in sentences[:FEW]]
     return "\n".join([f"The gate {outcome}.", *([""] if lines else []), *lines])
@@ -138,8 +141,13 @@ def _not_asked(summary: Summary) -> Iterator[str]:
         for counts, told in zip((summary.left_out, summary.unanswered), why, strict=True)
         for leaf, count in counts.items()
     ]
+    lines += [
+        f"- {code(one.leaf)}, {code(one.model)}: {one.count} in no mean: {code(one.reason)}"
+        for one in summary.non_scores
+    ]
+    lines += [f"- {code(remark)}" for remark in summary.remarks]
     if lines:
-        yield "#### Questions not asked\n\n" + "\n".join(lines)
+        yield "#### What has no score, and how it was asked\n\n" + "\n".join(lines)
 
 
 def _advice(one: Advice) -> Iterator[str]:

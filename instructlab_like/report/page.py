@@ -13,8 +13,10 @@ from markupsafe import Markup
 
 from instructlab_like.report.advice import advise
 from instructlab_like.report.charts import curves, leaf_curves
+from instructlab_like.report.contribution_text import chance
 from instructlab_like.report.facts import ReportFacts
 from instructlab_like.report.heat import branches, heat_rows, mean_row, own_rows
+from instructlab_like.report.judge import judge_view
 from instructlab_like.report.leaves import SHOWN, LeafView, filter_views, leaf_views
 from instructlab_like.report.wording import change, clip, level, score, visible
 
@@ -47,6 +49,8 @@ def page(facts: ReportFacts) -> str:
             curves=curves(facts.losses),
             leaf_curves=leaf_curves(facts.losses, facts.held_out),
             learning=facts.learning,
+            chance=chance(facts.contributions) if facts.contributions else "",
+            judged=judge_view(facts.summary),
             advice=advise(facts, views),
         )
     )

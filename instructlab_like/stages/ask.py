@@ -17,15 +17,18 @@ from instructlab_like.console import aside, say, warn, working
 from instructlab_like.dataset.reading import lines
 from instructlab_like.errors import IlkError, InputError, PassingError, RefusedError
 from instructlab_like.evaluation import questions
+from instructlab_like.evaluation.endpoint import prompt_of, served
 from instructlab_like.evaluation.questions import Question
 from instructlab_like.evaluation.score import score
 from instructlab_like.evaluation.summary import BASE
 from instructlab_like.recipe import EvaluateRecipe, TeacherRecipe
-from instructlab_like.records import Lineage, Message, Prompt, Sampling, plain, with_context
+from instructlab_like.records import Prompt, plain
 from instructlab_like.stages import answers, manifest
 from instructlab_like.stages.answers import Answers, Exchange, Model, Reply
-from instructlab_like.stages.evaluate import TUNED, base_model, checkpoints
+from instructlab_like.stages.evaluate import TUNED, base_model
 from instructlab_like.stages.export_model import base_of
+from instructlab_like.stages.inquiry import reworded
+from instructlab_like.stages.students import folder, named
 from instructlab_like.stages.train import need_stack
 from instructlab_like.teachers import Teacher, open_teacher
 from instructlab_like.workspace import RUNS, Run
@@ -79,7 +82,8 @@ def ask(run: Run, wish: Wish, *, form: Form = "text") -> None:
     """
     asked = read_questions(wish)
     limits = manifest.read(run).evaluate or EvaluateRecipe()
-    recipe = limits.model_copy(update={"checkpoints": wish.adapters, **told(wish)})
+    model = "" if served(limits.model) else limits.model
+    recipe = limits.model_copy(update={"checkpoints": wish.adapters, "model": model, **told(wish)})
     remote = remote_of(wish)
     local = local_of(run, wish, recipe)
     if remote and remote.name in {BASE, *(name for name, _ in (local.adapters if local else ()))}:
@@ -98,7 +102,10 @@ def ask(run: Run, wish: Wish, *, form: Form = "text") -> None:
 
 
 def told(wish: Wish) -> dict[str, object]:
-    """What the options say of the evaluation's recipe."""
+    """What the options say of the evaluation's recipe. Raises InputError for a served model as the base."""
+    if wish.model is not None and served(wish.model) is not None:
+        fix = "ask it by --url URL --url-model NAME"
+        raise InputError("is a model that is served, and adapters need a base that is loaded", where="--model", fix=fix)
     given = {"model": wish.model, "max_new_tokens": wish.max_tokens}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -146,11 +153,11 @@ def local_of(run: Run, wish: Wish, recipe: EvaluateRecipe) -> Local | None:
         fix = "name another with --run, or an adapter with --adapter DIR"
         raise InputError("there is no such run", where=str(run.folder), fix=fix)
     if wish.adapters:
-        adapters = checkpoints(run, recipe)
+        adapters = named([(told, folder(told)) for told in wish.adapters])
     elif run.adapter.is_dir():
-        adapters = [(TUNED, run.adapter)]
+        adapters = ((TUNED, run.adapter),)
     elif wish.model:
-        adapters = []
+        adapters = ()
     elif wish.url:
         return None
     else:
@@ -198,11 +205,7 @@ def remote_of(wish: Wish) -> Remote | None:
 
 def in_options(error: IlkError) -> IlkError:
     """The error with the options of this command in the place of a recipe's fields."""
-    for field, option in OPTIONS.items():
-        error.what, error.where, error.fix = (
-            text.replace(field, option) for text in (error.what, error.where, error.fix)
-        )
-    return error
+    return reworded(error, OPTIONS)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------
@@ -252,21 +255,10 @@ async def _ask_remote(remote: Remote, asked: Sequence[Question], max_tokens: int
 
     turns = asyncio.Semaphore(NEAR)
     try:
-        prompts = [prompt_of(question, remote.teacher.identity, max_tokens) for question in asked]
+        prompts = [prompt_of(question.item, remote.teacher.identity, max_tokens) for question in asked]
         return await together([_reply(remote, prompt, turns) for prompt in prompts])
     finally:
         await remote.teacher.close()
-
-
-def prompt_of(question: Question, identity: str, max_tokens: int) -> Prompt:
-    """The question as the chat template of a local model gets it; greedy."""
-    content = with_context(question.item.question, question.item.context)
-    return Prompt(
-        messages=(Message(role="user", content=content),),
-        sampling=Sampling(temperature=0.0, max_tokens=max_tokens, seed=None),
-        yields=("answer",),
-        lineage=Lineage(leaf="", leaf_blob="", method="teacher", model=identity),
-    )
 
 
 async def _reply(remote: Remote, prompt: Prompt, turns: asyncio.Semaphore) -> Reply:

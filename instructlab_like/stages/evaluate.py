@@ -2,76 +2,119 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from instructlab_like import __version__
 from instructlab_like.console import say, warn, working
-from instructlab_like.errors import GateError, InputError
+from instructlab_like.errors import GateError, InputError, StoppedError
 from instructlab_like.evaluation import summary
+from instructlab_like.evaluation.endpoint import Served
+from instructlab_like.evaluation.endpoint import asked as as_asked
 from instructlab_like.evaluation.items import base_items, from_file, items, seen
 from instructlab_like.evaluation.summary import Summary
+from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import Item, Leaf, Row, Sample, normalise, plain, with_context
-from instructlab_like.stages import manifest, model_card
+from instructlab_like.records import Answer, Item, Leaf, Row, Sample, normalise, plain, with_context
+from instructlab_like.stages import grading, manifest, model_card
+from instructlab_like.stages.examining import examined
+from instructlab_like.stages.grading import Grader
+from instructlab_like.stages.inquiry import Inquiry
 from instructlab_like.stages.library import read_leaves
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.model_card import CONFIG, WEIGHTS
+from instructlab_like.stages.students import Heard, Students, ask, enrolled, read_choices, remarks
 from instructlab_like.stages.train import inputs_of, need_stack
 from instructlab_like.tuning.measures import under
-from instructlab_like.workspace import Run, find, read_records, write_records
+from instructlab_like.workspace import Run, dump, find, read_records, write_records, write_whole
 
 TUNED = "tuned"  # the run's own final adapter, in answers and tables
+INCOMPLETE = "answers missing"  # in the digest of an evaluation that is to be gone on with
 
 
 def evaluate(run: Run, recipe: EvaluateRecipe, *, gate: bool = False, strict: bool = False) -> None:
     """Ask base and checkpoints what they were not trained on, write 6-evaluation, print the table.
 
-    Raises InputError when there is nothing to evaluate or a checkpoint does not exist; with `gate` GateError when
-    something got worse or was lost, with `strict` also when it is undecided whether something was.
+    Raises InputError when there is nothing to evaluate or a checkpoint does not exist; StoppedError when a model that
+    is served is gone or left questions open; with `gate` GateError when something got worse or was lost, with `strict`
+    also when it is undecided whether something was.
     """
-    need_stack()
     made = manifest.read(run)
     if made.generate is None:
         raise InputError("this run has no dataset", where=str(run.folder), fix="ilk generate, then ilk train")
-    leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves)
-    model = base_model(run, made, recipe)
-    adapters = checkpoints(run, recipe)
-    if made.train and not recipe.checkpoints and made.inputs.get("train") != inputs_of(run, made.train):
-        warn("evaluate: the adapter is older than the dataset; ilk train brings it up to date")
+    leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves, made.generate.exclude)
+    students = students_of(run, made, recipe)
     protect = protected(run, made, recipe, leaves)
     asked = seen_questions(run, leaves)
-    questions = items(leaves, recipe=recipe, avoid=asked)
+    exam = examined(run, made.generate, leaves, recipe, avoid=asked)
+    questions = items(leaves, recipe=recipe, avoid=asked, made=exam)
     written = [item for leaf in leaves for item in from_file(leaf)]
     questions += base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
-    inputs = manifest.inputs_digest(
+    bases = [one.name if isinstance(one, Served) else str(one) for one in (students.base, *students.served.values())]
+    grader = grading.grader(run, made, recipe, questions, bases)
+    inputs = inputs_digest(made, recipe, students, questions, protect, grader)
+    heard = Heard()
+    if made.inputs.get("evaluate") == inputs and run.summary.is_file():
+        say(f"evaluate: up to date ({run.summary})")
+    else:
+        grader.ready()
+        manifest.forget(run, "evaluate")
+        say(f"evaluate: {len(questions)} questions, {len(students.names)} models")
+        heard = score(run, students, questions, recipe, made, seen(written, asked), protect, grader)
+        spent = {"spent": heard.spent} if heard.spent else {}
+        manifest.finish(run, "evaluate", f"{inputs}, {INCOMPLETE}" if heard.failed else inputs, recipe, **spent)
+        model_card.scored(run, dict(students.adapters))
+    found = summary.read(run.summary)
+    say(summary.table(found))
+    for gap in made.shortfalls:
+        warn(f"  {gap.leaf}: no samples: {gap.reason}")
+    if heard.failed:
+        raise_incomplete(heard.failed, where=str(run.summary))
+    if gate or strict:
+        stop(found, strict=strict, where=str(run.summary))
+
+
+def students_of(run: Run, made: Manifest, recipe: EvaluateRecipe) -> Students:
+    """Who is evaluated, once it is sure that all of it is there."""
+    found = enrolled(base_model(run, made, recipe), recipe.checkpoints, (TUNED, run.adapter))
+    if found.local is not None:
+        need_stack()
+    if (TUNED, run.adapter) in found.adapters and made.train and made.inputs.get("train") != inputs_of(run, made.train):
+        warn("evaluate: the adapter is older than the dataset; ilk train brings it up to date")
+    return found
+
+
+def inputs_digest(
+    made: Manifest,
+    recipe: EvaluateRecipe,
+    students: Students,
+    questions: Sequence[Item],
+    protect: Sequence[str],
+    grader: Grader,
+) -> str:
+    """Of all that decides the summary; of a served model its name in the place of its bytes."""
+    weights = {f"{name}/{file}": path / file for name, path in students.adapters for file in (CONFIG, WEIGHTS)}
+    return manifest.inputs_digest(
         {
             "version": __version__,
             "recipe": recipe.model_dump(mode="json"),
             "items": [plain(item) for item in questions],
             "counts": [plain(leaf) for leaf in made.counts],
             "protect": protect,
+            "judge": grader.inputs(),
+            "served": students.identities(made.inputs.get("train", "")),
         },
-        {
-            "model": find(model),
-            **{f"{name}/{file}": path / file for name, path in adapters for file in (CONFIG, WEIGHTS)},
-        },
+        {"model": find(students.local), **weights} if students.local is not None else weights,
     )
-    if made.inputs.get("evaluate") == inputs and run.summary.is_file():
-        say(f"evaluate: up to date ({run.summary})")
-    else:
-        manifest.forget(run, "evaluate")
-        say(f"evaluate: {len(questions)} questions, {1 + len(adapters)} models")
-        score(run, model, adapters, questions, recipe, made, seen(written, asked), protect)
-        manifest.finish(run, "evaluate", inputs, recipe)
-        model_card.scored(run, dict(adapters))
-    found = summary.read(run.summary)
-    say(summary.table(found))
-    for gap in made.shortfalls:
-        warn(f"  {gap.leaf}: no samples: {gap.reason}")
-    if gate or strict:
-        stop(found, strict=strict, where=str(run.summary))
+
+
+def raise_incomplete(failed: Counter[str], *, where: str) -> None:
+    """Raise StoppedError for questions that a served model, or the judge, left open."""
+    told = ", ".join(f"{count} {kind}" for kind, count in failed.most_common())
+    fix = "see to the server, then run the same command again: it asks for these alone"
+    raise StoppedError(f"{failed.total()} answers are missing ({told}), and have no score", where=where, fix=fix)
 
 
 def stop(found: Summary, *, strict: bool, where: str) -> None:
@@ -109,23 +152,6 @@ def base_model(run: Run, made: Manifest, recipe: EvaluateRecipe) -> str:
     return made.train.model
 
 
-def checkpoints(run: Run, recipe: EvaluateRecipe) -> list[tuple[str, Path]]:
-    """The adapters by name: those the recipe names, else the run's own."""
-    if not recipe.checkpoints:
-        if not run.adapter.is_dir():
-            raise InputError("this run has no adapter", where=str(run.adapter), fix="ilk train, or --checkpoint DIR")
-        return [(TUNED, run.adapter)]
-    found = []
-    for told in recipe.checkpoints:
-        path = Path(told)
-        if not path.is_dir():
-            raise InputError("there is no such checkpoint folder", where=told, fix="name a folder with an adapter")
-        found.append(
-            (path.name if [Path(other).name for other in recipe.checkpoints].count(path.name) == 1 else told, path)
-        )
-    return found
-
-
 def seen_questions(run: Run, leaves: Sequence[Leaf]) -> set[str]:
     """The normalised questions that generation or training met: seeds, samples, and every user turn of the dataset."""
     pairs = [(pair.question, seed.context) for leaf in leaves for seed in leaf.seeds for pair in seed.pairs]
@@ -139,14 +165,67 @@ def seen_questions(run: Run, leaves: Sequence[Leaf]) -> set[str]:
 
 def score(
     run: Run,
-    model: str,
-    adapters: Sequence[tuple[str, Path]],
+    students: Students,
     questions: Sequence[Item],
     recipe: EvaluateRecipe,
     made: Manifest,
     left_out: Sequence[Item],
     protect: Sequence[str],
-) -> None:
+    grader: Grader,
+) -> Heard:
+    """Write items, answers, grades and their summary; returns what was heard of models that are served."""
+    heard = Heard()
+    if students.served:  # first, since a server may be down
+        with Ledger(run.ledger) as ledger:
+            inquiry = Inquiry(ledger, empty=True)
+            heard = ask(students, questions, recipe, inquiry, trained=made.inputs.get("train", ""))
+    graded = grading.grade(run, grader, answers_of(run, students, questions, recipe, heard))
+    heard.failed.update(graded.failed)
+    heard.spent = graded.spent or heard.spent
+    heard.uses += graded.uses
+    write_records(run.evaluation / "items.jsonl", questions)
+    write_records(run.evaluation / "answers.jsonl", graded.answers)
+    found = summary.summarise(
+        questions,
+        graded.answers,
+        enough=recipe.enough,
+        leaves=made.counts,
+        base=students.title,
+        seen=left_out,
+        protect=protect,
+        margin=recipe.margin,
+        judge=graded.card,
+        remarks=tuple(remarks(students, questions)),
+    )
+    summary.write(run.summary, found)
+    note_uses(run, heard)
+    return heard
+
+
+def note_uses(run: Run, heard: Heard) -> None:
+    """Write down whose each call is: a leaf is forgotten whole, and what was paid for does not count as unused."""
+    if heard.uses:
+        write_whole(run.asked, b"".join(dump({"call": call, "leaf": leaf}) for leaf, call in heard.uses))
+    else:
+        run.asked.unlink(missing_ok=True)
+
+
+def answers_of(
+    run: Run, students: Students, questions: Sequence[Item], recipe: EvaluateRecipe, heard: Heard
+) -> list[Answer]:
+    """Every student's answer to every question, the base's first; all of them choose in the same way."""
+    found = dict(heard.answers)
+    if students.local is not None:
+        shown = [as_asked(item) for item in questions] if students.served else questions
+        near = answer_here(run, students.local, students.adapters, shown, recipe)
+        for one in read_choices(questions, near) if students.served else near:
+            found.setdefault(one.model, []).append(one)
+    return [one for name in students.names for one in found.get(name, ())]
+
+
+def answer_here(
+    run: Run, model: str, adapters: Sequence[tuple[str, Path]], questions: Sequence[Item], recipe: EvaluateRecipe
+) -> list[Answer]:
     from instructlab_like.evaluation.answering import answer  # brings torch, which no other command here needs
 
     def heard(done: int, total: int) -> None:
@@ -154,17 +233,4 @@ def score(
             say(f"  {done}/{total} answers")
 
     with working("answering"):
-        answers = answer(model, adapters, questions, recipe, cache=run.evaluation / "answers.sqlite", on_progress=heard)
-    write_records(run.evaluation / "items.jsonl", questions)
-    write_records(run.evaluation / "answers.jsonl", answers)
-    found = summary.summarise(
-        questions,
-        answers,
-        enough=recipe.enough,
-        leaves=made.counts,
-        base=model,
-        seen=left_out,
-        protect=protect,
-        margin=recipe.margin,
-    )
-    summary.write(run.summary, found)
+        return answer(model, adapters, questions, recipe, cache=run.evaluation / "answers.sqlite", on_progress=heard)

@@ -236,9 +236,10 @@ def uses(run: Run) -> Iterator[tuple[str, str]]:
     for sample in samples_of(run):
         for call in calls_of(sample):
             yield sample["lineage"]["leaf"], call
-    for row in rows_of(run.judged):
-        told = cast("dict[str, str]", row)
-        yield told["leaf"], told["call"]
+    for path in (run.judged, run.asked):
+        for row in rows_of(path):
+            told = cast("dict[str, str]", row)
+            yield told["leaf"], told["call"]
     for verdict in verdicts_of(run):
         for id in (verdict["subject"], verdict["partner"]):
             if id and len(id) == CALL_KEY:

@@ -131,6 +131,8 @@ class Progress:
 
     def fates(self) -> str:
         rejected = sum(self.rejected.values())
+        if not (self.kept or rejected):
+            return ""
         told = f"kept {self.kept:,}, rejected {rejected:,}"
         if not rejected:
             return told

@@ -12,8 +12,8 @@ from instructlab_like.errors import InputError
 from instructlab_like.evaluation import summary
 from instructlab_like.generation.ledger import Spent
 from instructlab_like.generation.purse import cost
-from instructlab_like.recipe import GenerateRecipe
-from instructlab_like.records import Answer, Item, Sample, Verdict, Waterfall, digest
+from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
+from instructlab_like.records import Answer, Item, Sample, Verdict, Waterfall, digest, plain
 from instructlab_like.report.facts import ReportFacts, TeacherCost
 from instructlab_like.report.learning import learning, lines
 from instructlab_like.report.markdown import markdown
@@ -21,6 +21,8 @@ from instructlab_like.report.page import page
 from instructlab_like.report.twin import twin
 from instructlab_like.stages import manifest
 from instructlab_like.stages.asking import price_of
+from instructlab_like.stages.effects import gather
+from instructlab_like.stages.leave_one_out import FILE
 from instructlab_like.stages.library import read_leaves
 from instructlab_like.tuning.choice import Choice
 from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss, SampleLoss
@@ -43,13 +45,14 @@ def report(run: Run, form: Form = "html") -> None:
         )
     sources = files(run)
     kept = {name: value for name, value in made.inputs.items() if name != "report"}
-    inputs = manifest.inputs_digest({"version": __version__, "stages": kept}, sources)
+    spent = {teacher: plain(one) for teacher, one in made.spent.items()}
+    inputs = manifest.inputs_digest({"version": __version__, "stages": kept, "spent": spent}, sources)
     paths = {one: run.report.with_suffix(suffix) for one, suffix in SUFFIX.items()}
     current = made.inputs.get("report") == inputs
     if current and paths[form].is_file():
         say(f"report: up to date ({paths[form]})")
         return
-    facts = collect(made.generate, made, run.folder.resolve().name, sources)
+    facts = collect(made.generate, made, run, sources)
     for one, path in paths.items():
         if one == form or (path.is_file() and not current):
             write_whole(path, rendered(facts, one))
@@ -80,22 +83,34 @@ def files(run: Run) -> dict[str, Path]:
         "items": run.evaluation / "items.jsonl",
         "answers": run.evaluation / "answers.jsonl",
         "summary": run.summary,
+        "left_out": run.evaluation / FILE,
+        "judged": run.judged,
     }
 
 
-def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: str, sources: Mapping[str, Path]) -> ReportFacts:
+def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: Run, sources: Mapping[str, Path]) -> ReportFacts:
     """The facts of a run, as far as it has come."""
     recipes = {"generate": recipe, "train": made.train, "evaluate": made.evaluate}
     samples = (*records(sources["samples"], Sample), *records(sources["replaced"], Sample))
     losses, held_out = records(sources["losses"], LeafLoss), records(sources["held_out"], HeldOutLoss)
-    waterfall, scores = sources["waterfall"], sources["summary"]
+    waterfall = sources["waterfall"]
+    scores = summary.read(run.summary) if run.summary.is_file() else None
+    learnt = learning(
+        losses=losses,
+        held_out=held_out,
+        last_seen=records(sources["last_seen"], SampleLoss),
+        choices=records(sources["choices"], Choice),
+        origins=made.leaves,
+        samples=samples,
+        taxonomy=recipe.taxonomy,
+    )
     return ReportFacts(
-        run=run,
+        run=run.folder.resolve().name,
         model=made.train.model if made.train else "not trained yet",
         commit=made.commit,
         versions=made.versions,
         recipes={stage: digest(told.model_dump(mode="json")) for stage, told in recipes.items() if told is not None},
-        costs=costs(recipe, made.spent),
+        costs=costs(recipe, made.spent, made.evaluate.judge if made.evaluate else None),
         leaves=tuple(read_leaves(find(recipe.taxonomy), recipe.leaves, recipe.exclude)),
         origins=made.leaves,
         counts=made.counts,
@@ -103,26 +118,19 @@ def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: str, sources: 
         waterfall=Waterfall.model_validate_json(waterfall.read_bytes()) if waterfall.is_file() else Waterfall(),
         samples=samples,
         verdicts=records(sources["verdicts"], Verdict),
-        summary=summary.read(scores) if scores.is_file() else None,
+        summary=scores,
         items=records(sources["items"], Item),
         answers=records(sources["answers"], Answer),
         losses=losses,
         held_out=held_out,
-        learning=learning(
-            losses=losses,
-            held_out=held_out,
-            last_seen=records(sources["last_seen"], SampleLoss),
-            choices=records(sources["choices"], Choice),
-            origins=made.leaves,
-            samples=samples,
-            taxonomy=recipe.taxonomy,
-        ),
+        learning=learnt,
+        contributions=gather(run, made, scores, learnt.leaves) if scores and scores.checkpoints else None,
     )
 
 
-def costs(recipe: GenerateRecipe, spent: Mapping[str, Spent]) -> tuple[TeacherCost, ...]:
-    """What each teacher was asked and charged, by its identity; of a local one no price is known."""
-    named = [one for one in (recipe.teacher, *recipe.roles.values()) if one]
+def costs(recipe: GenerateRecipe, spent: Mapping[str, Spent], judge: TeacherRecipe | None) -> tuple[TeacherCost, ...]:
+    """What each teacher and the judge was asked and charged, by its identity; of a local one no price is known."""
+    named = [one for one in (recipe.teacher, *recipe.roles.values(), judge) if one]
     prices = {f"http:{one.model}": price for one in named if (price := price_of(one))}
     return tuple(
         TeacherCost(

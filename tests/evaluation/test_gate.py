@@ -107,7 +107,7 @@ def test_what_is_undecided_fails_strictly_alone() -> None:
     assert (found.passed, found.passed_strictly) == (True, False)
     assert "base/x may have lost more than 0.05" in found.undecided[0]
     assert "would tell" in found.undecided[0]
-    assert next(lines(found)) == "gate: passes, but not strictly"
+    assert next(lines(found)) == "gate: passes; --strict would fail"
 
 
 def test_a_gate_with_nothing_to_check_fails() -> None:

@@ -40,7 +40,7 @@ def state(run: Run) -> dict[str, bytes]:
     return {
         str(path.relative_to(run.folder)): path.read_bytes()
         for path in sorted(run.folder.rglob("*"))
-        if path.is_file() and ".index" not in path.parts and path.name != "ledger.sqlite"
+        if path.is_file() and ".index" not in path.parts and not path.name.startswith("ledger.sqlite")
     }
 
 
