@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from instructlab_like.evaluation.summary import Summary
 from instructlab_like.records import Answer, Item, Leaf, LeafCounts, LeafOrigin, Record, Sample, Verdict, Waterfall
+from instructlab_like.report.contribution import Contributions
 from instructlab_like.report.learning import Learning
 from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss
 
@@ -41,3 +42,4 @@ class ReportFacts(Record):
     losses: tuple[LeafLoss, ...] = ()
     held_out: tuple[HeldOutLoss, ...] = ()
     learning: Learning | None = None
+    contributions: Contributions | None = None

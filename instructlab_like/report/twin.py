@@ -7,6 +7,7 @@ import orjson
 from instructlab_like.evaluation.summary import Summary
 from instructlab_like.records import Effect, LeafOrigin, Record, Waterfall, plain
 from instructlab_like.report.advice import advise
+from instructlab_like.report.contribution import Contributions
 from instructlab_like.report.facts import ReportFacts, TeacherCost
 from instructlab_like.report.learning import Learning
 from instructlab_like.report.leaves import leaf_views
@@ -46,6 +47,7 @@ class Told(Record):
     waterfall: Waterfall
     summary: Summary | None
     learning: Learning | None
+    contributions: Contributions | None
     advice: tuple[ToldAdvice, ...]
 
 
@@ -73,6 +75,7 @@ def told(facts: ReportFacts) -> Told:
         waterfall=facts.waterfall,
         summary=facts.summary,
         learning=facts.learning,
+        contributions=facts.contributions,
         advice=tuple(
             ToldAdvice(text=one.text, checkpoint=one.checkpoint, leaves=tuple(view.path for view, _ in one.leaves))
             for one in advise(facts, views)

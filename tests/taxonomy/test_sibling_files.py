@@ -52,8 +52,8 @@ def test_what_is_wrong_in_heldout_yaml_is_said_with_its_place(tmp_path: Path) ->
         "heldout.yaml:2:32: questions[1].answer: Input should be a valid string → correct the value; numbers given as "
         "text need quotes",
         "heldout.yaml:3:16: questions[2].question: this text is empty → fill it in, or remove the key",
-        "heldout.yaml:3:40: questions[2].metric: Input should be 'exact', 'f1', 'contains', 'number', 'choice', 'judge' or "
-        "'perplexity' → correct the value; numbers given as text need quotes",
+        "heldout.yaml:3:40: questions[2].metric: Input should be 'exact', 'f1', 'contains', 'number', 'choice', "
+        "'judge' or 'perplexity' → correct the value; numbers given as text need quotes",
         "heldout.yaml:4:34: questions[3]: the key 'line' is not known here → remove it",
         "heldout.yaml:5:5: questions[4]: the key 'answer' is missing → add `answer:`",
         "heldout.yaml:5:26: questions[4].answr: the key 'answr' is not known here → remove or correct it",
