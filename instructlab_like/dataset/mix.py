@@ -16,6 +16,7 @@ from instructlab_like.records import Message, Record, Row, Sample, digest, plain
 
 REPLAY = "replay"  # the leaf of rows that belong to none
 ORDER = 16  # bytes of the digest by which rows are put in order
+PART = 6  # the same, of each name in a path
 
 
 class Replay(Record):
@@ -30,9 +31,9 @@ def mix(
     """The training rows: the knowledge phase, then the skills phase, each shuffled by digest; made one by one.
 
     `share` of each phase's rows replays the base's own tasks, and `knowledge_share` of the skills phase repeats rows of
-    the knowledge phase: shares of rows, not of tokens, to the nearest row. A row is taken at most once per phase, so a
-    share is missed where too few rows are there; the other is then met all the same. A phase without samples stays
-    empty. Raises RecipeError when the shares leave no room for the skills.
+    the knowledge phase, spread over its facts: shares of rows, not of tokens, to the nearest row. A row is taken at
+    most once per phase, so a share is missed where too few rows are there; the other is then met all the same. A phase
+    without samples stays empty. Raises RecipeError when the shares leave no room for the skills.
     """
     share = share if replay else 0.0
     if share + knowledge_share >= 1:
@@ -41,11 +42,11 @@ def mix(
             where="replay_share",
             fix=f"choose less than {1 - knowledge_share:g}",
         )
-    knowledge, skills, again = Shuffle("knowledge", seed), Shuffle("skills", seed), Shuffle("skills again", seed)
+    knowledge, skills, again = Shuffle("knowledge", seed), Shuffle("skills", seed), Spread("skills again", seed)
     for place, sample in enumerate(train):
         if phase_of(sample) == "knowledge":
             knowledge.add(sample.lineage.leaf, sample.id, place)
-            again.add(sample.lineage.leaf, sample.id, place)
+            again.add(sample, place)
         else:
             skills.add(sample.lineage.leaf, sample.id, place)
     old = {digest(plain(conversation))[:32]: conversation for conversation in replay}
@@ -72,10 +73,36 @@ class Shuffle:
         self.sorter.add(bytes.fromhex(digest([self.seed, self.purpose, leaf, sample]))[:ORDER], number)
 
 
+class Spread:
+    """Samples by number, to draw some that spread over leaves, their chunks and the facts of these, each giving as
+    large a part of its samples as the others, to one. A fact is what samples of a chunk answer alike.
+
+    Drawn at random instead, one sample in twenty leaves out a fact here and there, and the model forgets it.
+    """
+
+    def __init__(self, purpose: str, seed: int) -> None:
+        self.purpose, self.seed = purpose, seed
+        self.sorter = Sorter(4 * PART)
+
+    def __len__(self) -> int:
+        return len(self.sorter)
+
+    def add(self, sample: Sample, number: int) -> None:
+        path = (sample.lineage.leaf, sample.lineage.chunk, sample.answer, sample.id)
+        names = (digest([self.seed, self.purpose, *path[:depth]]) for depth in range(1, len(path) + 1))
+        self.sorter.add(b"".join(bytes.fromhex(name)[:PART] for name in names), number)
+
+    def draw(self, count: int) -> Iterator[int]:
+        """The numbers of so many samples, equally far apart where those of a leaf, a chunk, a fact stand together."""
+        for place, (_, number) in enumerate(self.sorter):
+            if place * count // len(self) < (place + 1) * count // len(self):
+                yield number
+
+
 def phase_rows(
     phase: Phase,
     new: Shuffle,
-    again: Shuffle | None,
+    again: Spread | None,
     train: Sequence[Sample],
     replay: Mapping[str, Replay],
     *,
@@ -83,7 +110,7 @@ def phase_rows(
     repeated: float,
     seed: int,
 ) -> Iterator[Row]:
-    """The phase's `new` rows with `share` of base replay and `repeated` of the rows `again` among them, shuffled."""
+    """The phase's `new` rows with `share` of base replay and `repeated` of the samples `again` among them, shuffled."""
     if not new:
         return
     old = list(replay)
@@ -95,7 +122,7 @@ def phase_rows(
         order.add(REPLAY, id, number)
     for number in islice(order, of_base):
         new.add(REPLAY, old[number], len(train) + number)
-    for place in islice(again or (), of_knowledge):
+    for place in again.draw(of_knowledge) if again else ():
         sample = train[place]
         new.add(sample.lineage.leaf, sample.id, place)
     for number in new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -59,7 +60,7 @@ def mix(
 ) -> list[Row]:
     knowledge = [row(sample) for sample in train if phase_of(sample) == "knowledge"]
     skills = [row(sample) for sample in train if phase_of(sample) == "skills"]
-    again = [row(sample, "skills") for sample in train if phase_of(sample) == "knowledge"]
+    again = [sample for sample in train if phase_of(sample) == "knowledge"]
     mixed: list[Row] = []
     for phase, new, older, repeated in (("knowledge", knowledge, [], 0.0), ("skills", skills, again, knowledge_share)):
         if new:
@@ -67,12 +68,24 @@ def mix(
                 Row(messages=one.messages, phase=phase, leaf=REPLAY, sample=digest(plain(one))[:32]) for one in replay
             ]
             old = shuffled({one.sample: one for one in told}.values(), f"{phase} replay", seed)
-            chosen = shuffled(older, f"{phase} again", seed)
             first, second = replay_counts(
-                len(new), bases=len(old), knowledge=len(chosen), share=share if replay else 0.0, repeated=repeated
+                len(new), bases=len(old), knowledge=len(older), share=share if replay else 0.0, repeated=repeated
             )
-            mixed += shuffled([*new, *old[:first], *chosen[:second]], phase, seed)
+            mixed += shuffled([*new, *old[:first], *spread(older, second, seed)], phase, seed)
     return mixed
+
+
+def spread(samples: Sequence[Sample], count: int, seed: int) -> list[Row]:
+    """So many, equally far apart where those of a leaf, of a chunk of it, and that answer alike stand together."""
+
+    def order(place: int) -> list[str]:
+        sample = samples[place]
+        path = [sample.lineage.leaf, sample.lineage.chunk, sample.answer, sample.id]
+        return [digest([seed, "skills again", *path[:depth]])[:12] for depth in (1, 2, 3, 4)]
+
+    together = sorted(range(len(samples)), key=order)
+    taken = [together[math.ceil(number * len(samples) / count) - 1] for number in range(1, count + 1)]
+    return [row(samples[place], "skills") for place in sorted(taken)]
 
 
 def shuffled(rows: Iterable[Row], purpose: str, seed: int) -> list[Row]:

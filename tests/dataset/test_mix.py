@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instructlab_like.dataset import mix as mixing
@@ -108,3 +109,44 @@ def test_too_few_rows_of_the_base_leave_the_share_of_knowledge_as_it_is(train, r
 
 def test_without_rows_of_the_base_their_share_takes_no_room(train):
     assert counts(mix(train, [], share=0.8, knowledge_share=0.25, seed=0), "skills") == (80, 0, 20)
+
+
+def repeated(train, knowledge_share, seed):
+    rows = mix(train, [], share=0.0, knowledge_share=knowledge_share, seed=seed)
+    return [row for row in rows if row.phase == "skills" and row.kind == "knowledge"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 4)), min_size=60, max_size=150),
+    st.sampled_from([0.01, 0.05, 0.2, 0.4]),
+    st.integers(0, 3),
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_repeated_knowledge_spreads_over_leaves_chunks_and_facts(sample, places, share, seed):
+    knowledge = [
+        sample(f"Question {number}?", f"fact {fact}", leaf=f"knowledge/{leaf}", chunk=f"chunk {chunk}")
+        for number, (leaf, chunk, fact) in enumerate(places)
+    ]
+    skills = [sample(f"What is {number} + 1?", kind="freeform", method="simulation") for number in range(60)]
+    paths = {one.id: (one.lineage.leaf, one.lineage.chunk, one.answer) for one in knowledge}
+    found = [paths[row.sample] for row in repeated([*knowledge, *skills], share, seed)]
+    part = len(found) / len(knowledge)
+    for depth in (1, 2, 3):
+        told, there = (Counter(path[:depth] for path in of) for of in (found, paths.values()))
+        assert all(abs(told[path] - part * count) < 1 for path, count in there.items())
+
+
+def test_one_row_in_twenty_leaves_out_no_fact(sample):
+    """Drawn at random, three samples of sixty for a fact on average, it would leave out one fact in twenty-two."""
+    knowledge = [sample(f"Where is tower {n}, {way}?", f"town {n}") for n in range(40) for way in range(60)]
+    skills = [sample(f"What is {n} + 1?", kind="freeform", method="simulation") for n in range(2280)]
+    for seed in range(3):
+        found = Counter(row.messages[-1].content for row in repeated([*knowledge, *skills], 0.05, seed))
+        assert set(found) == {f"town {n}" for n in range(40)}
+        assert set(found.values()) == {3}
+
+
+def test_other_seeds_repeat_other_samples(train):
+    first, second = ({row.sample for row in repeated(train, 0.2, seed)} for seed in (0, 1))
+    assert len(first) == len(second) == 15
+    assert first != second

@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.forgetting import Kept, Trial, facts, interval, measured, table
+from benchmarks.forgetting import Kept, Trial, facts, interval, measured, skills, table, unseen
 
-SMALL = Trial(skill_rows=360, second_epochs=3, second_rate=2e-3)  # short, and so at a rate that forgets fast
+SMALL = Trial(skill_rows=360, second_epochs=3)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,20 @@ def test_one_row_in_twenty_keeps_the_first_phase(found: list[Kept]) -> None:
     assert kept.loss <= 0.5 * lost.loss
 
 
+def test_replay_does_not_keep_the_second_phase_from_being_learnt(found: list[Kept]) -> None:
+    first, lost, kept = found
+    assert min(lost.skill, kept.skill) >= first.skill + 0.15
+    assert kept.skill >= lost.skill - 0.2
+
+
+def test_no_question_on_the_skills_is_trained() -> None:
+    taught = skills(360, seed=1)
+    items = unseen(taught, seed=1)
+    assert len({item.id for item in items}) == len(items) >= 40
+    assert not {item.question for item in items} & {sample.question for sample in taught}
+    assert {item.leaf for item in items} == {sample.lineage.leaf for sample in taught}
+
+
 def test_no_held_out_question_is_trained() -> None:
     samples, items = facts(30, seed=1)
     asked = {item.question for item in items}
@@ -55,7 +69,7 @@ def test_no_held_out_question_is_trained() -> None:
 
 def test_the_table_has_an_interval_over_seeds_and_the_part_that_is_kept() -> None:
     found = [
-        Kept(seed=seed, share=share, rows=rows, part=rows / 1000, score=score, loss=1.0)
+        Kept(seed=seed, share=share, rows=rows, part=rows / 1000, score=score, loss=1.0, skill=0.5)
         for seed, before, after in ((0, 0.8, 0.4), (1, 0.9, 0.45))
         for share, rows, score in ((None, 0, before), (0.05, 50, after))
     ]
