@@ -10,7 +10,8 @@ NAMES = (
     *("engine", "whole_stage", "lineage", "packing", "leaf_loss", "training_memory"),
     *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
-OPTIONAL = ("peers", "training", "forgetting", "intervals")  # asked for by name: they make environments, or take long
+# Asked for by name: they make environments, or take long.
+OPTIONAL = ("peers", "training", "forgetting", "intervals", "lm_eval")
 
 
 def main() -> None:

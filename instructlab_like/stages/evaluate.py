@@ -13,13 +13,12 @@ from instructlab_like.errors import GateError, InputError, StoppedError
 from instructlab_like.evaluation import summary
 from instructlab_like.evaluation.endpoint import Served
 from instructlab_like.evaluation.endpoint import asked as as_asked
-from instructlab_like.evaluation.items import base_items, from_file, items, seen
 from instructlab_like.evaluation.summary import Summary
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import Answer, Item, Leaf, Row, Sample, normalise, plain, with_context
+from instructlab_like.records import Answer, Item, Leaf, plain
 from instructlab_like.stages import grading, manifest, model_card
-from instructlab_like.stages.examining import examined
+from instructlab_like.stages.examining import gathered
 from instructlab_like.stages.grading import Grader
 from instructlab_like.stages.inquiry import Inquiry
 from instructlab_like.stages.library import read_leaves
@@ -28,7 +27,7 @@ from instructlab_like.stages.model_card import CONFIG, WEIGHTS
 from instructlab_like.stages.students import Heard, Students, ask, enrolled, read_choices, remarks
 from instructlab_like.stages.train import inputs_of, need_stack
 from instructlab_like.tuning.measures import under
-from instructlab_like.workspace import Run, dump, find, read_records, write_records, write_whole
+from instructlab_like.workspace import Run, dump, find, write_records, write_whole
 
 TUNED = "tuned"  # the run's own final adapter, in answers and tables
 INCOMPLETE = "answers missing"  # in the digest of an evaluation that is to be gone on with
@@ -47,11 +46,7 @@ def evaluate(run: Run, recipe: EvaluateRecipe, *, gate: bool = False, strict: bo
     leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves, made.generate.exclude)
     students = students_of(run, made, recipe)
     protect = protected(run, made, recipe, leaves)
-    asked = seen_questions(run, leaves)
-    exam = examined(run, made.generate, leaves, recipe, avoid=asked)
-    questions = items(leaves, recipe=recipe, avoid=asked, made=exam)
-    written = [item for leaf in leaves for item in from_file(leaf)]
-    questions += base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
+    questions, left_out = gathered(run, made.generate, leaves, recipe)
     bases = [one.name if isinstance(one, Served) else str(one) for one in (students.base, *students.served.values())]
     grader = grading.grader(run, made, recipe, questions, bases)
     inputs = inputs_digest(made, recipe, students, questions, protect, grader)
@@ -62,7 +57,7 @@ def evaluate(run: Run, recipe: EvaluateRecipe, *, gate: bool = False, strict: bo
         grader.ready()
         manifest.forget(run, "evaluate")
         say(f"evaluate: {len(questions)} questions, {len(students.names)} models")
-        heard = score(run, students, questions, recipe, made, seen(written, asked), protect, grader)
+        heard = score(run, students, questions, recipe, made, left_out, protect, grader)
         spent = {"spent": heard.spent} if heard.spent else {}
         manifest.finish(run, "evaluate", f"{inputs}, {INCOMPLETE}" if heard.failed else inputs, recipe, **spent)
         model_card.scored(run, dict(students.adapters))
@@ -150,17 +145,6 @@ def base_model(run: Run, made: Manifest, recipe: EvaluateRecipe) -> str:
     if made.train is None:
         raise InputError("this run is not trained", where=str(run.folder), fix="ilk train, or name a model: --model")
     return made.train.model
-
-
-def seen_questions(run: Run, leaves: Sequence[Leaf]) -> set[str]:
-    """The normalised questions that generation or training met: seeds, samples, and every user turn of the dataset."""
-    pairs = [(pair.question, seed.context) for leaf in leaves for seed in leaf.seeds for pair in seed.pairs]
-    found = {normalise(text) for asked, about in pairs for text in (asked, with_context(asked, about))}
-    found |= {normalise(sample.question) for sample in read_records(run.samples, Sample)}
-    for path in sorted((run.dataset / "data").glob("*.jsonl")):
-        for row in read_records(path, Row):
-            found |= {normalise(message.content) for message in row.messages if message.role == "user"}
-    return found
 
 
 def score(

@@ -1,16 +1,51 @@
-"""Gathers what an exam by rules needs to know of a run: its leaves' chunks, and which of them were trained."""
+"""Gathers the questions of an evaluation: written, drawn, made by rules of a run's chunks, and the base's own."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from instructlab_like.console import warn, working
+from instructlab_like.evaluation import outside
 from instructlab_like.evaluation.exam import exam, untouched
+from instructlab_like.evaluation.items import base_items, distinct, from_file, items, seen
 from instructlab_like.evaluation.met import Met
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
-from instructlab_like.records import Item, Knowledge, Leaf, Row, Sample
+from instructlab_like.records import Item, Knowledge, Leaf, Row, Sample, normalise, with_context
 from instructlab_like.stages.library import read_chunks
 from instructlab_like.workspace import Run, find, read_records
+
+
+class Gathered(NamedTuple):
+    questions: list[Item]
+    left_out: list[Item]  # generation or training had seen them
+
+
+def gathered(run: Run, generated: GenerateRecipe, leaves: Sequence[Leaf], recipe: EvaluateRecipe) -> Gathered:
+    """All that the recipe asks of the run's leaves and of the base's own tasks, in this order.
+
+    Raises InputError for questions that cannot be read, or that have two right answers.
+    """
+    met = seen_questions(run, leaves)
+    brought = outside.read(recipe.items, leaves=[leaf.path for leaf in leaves])
+    known = seen([*(item for leaf in leaves for item in from_file(leaf)), *brought], met)
+    passed = {item.id for item in known}
+    made = examined(run, generated, leaves, recipe, avoid=met)
+    found = items(leaves, recipe=recipe, avoid=met, made=made)
+    found += [item for item in brought if item.id not in passed]
+    found += base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
+    return Gathered(distinct(found), known)
+
+
+def seen_questions(run: Run, leaves: Sequence[Leaf]) -> set[str]:
+    """The normalised questions that generation or training met: seeds, samples, and every user turn of the dataset."""
+    pairs = [(pair.question, seed.context) for leaf in leaves for seed in leaf.seeds for pair in seed.pairs]
+    found = {normalise(text) for asked, about in pairs for text in (asked, with_context(asked, about))}
+    found |= {normalise(sample.question) for sample in read_records(run.samples, Sample)}
+    for path in sorted((run.dataset / "data").glob("*.jsonl")):
+        for row in read_records(path, Row):
+            found |= {normalise(message.content) for message in row.messages if message.role == "user"}
+    return found
 
 
 def examined(

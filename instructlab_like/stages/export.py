@@ -10,10 +10,15 @@ from pydantic import ValidationError
 
 from instructlab_like.console import say, warn, working
 from instructlab_like.dataset import formats
+from instructlab_like.dataset.formats import Asked, Question
 from instructlab_like.dataset.write import write_pieces
 from instructlab_like.errors import InputError, explain
-from instructlab_like.records import Leaf, LeafOrigin, Record, Row, Sample, blob_id
+from instructlab_like.evaluation import choices, score
+from instructlab_like.recipe import EvaluateRecipe
+from instructlab_like.records import Item, Leaf, LeafOrigin, Record, Row, Sample, blob_id, with_context
 from instructlab_like.stages import manifest
+from instructlab_like.stages.examining import gathered
+from instructlab_like.stages.library import read_leaves
 from instructlab_like.taxonomy.read import examine_qna
 from instructlab_like.taxonomy.repository import Repository, enclosing
 from instructlab_like.taxonomy.sizes import LARGEST_FILE
@@ -67,6 +72,26 @@ class FinishedRun:
             )
         with enclosing(self._root) as repository:
             return [leaf_of(self._root, origin, repository) for origin in self._manifest.leaves]
+
+    def asked(self) -> Asked:
+        recipe = self._manifest.evaluate or EvaluateRecipe()
+        evaluated = self._run.evaluation / "items.jsonl"
+        found = list(read_records(evaluated, Item)) if evaluated.is_file() else self._to_ask(recipe)
+        sources = [Path(str(module.__file__)) for module in (score, choices)]
+        scoring = {source.name: source.read_bytes() for source in sources}
+        return Asked([as_asked(item) for item in found], new_tokens=recipe.max_new_tokens, scoring=scoring)
+
+    def _to_ask(self, recipe: EvaluateRecipe) -> list[Item]:
+        """What `ilk evaluate` would ask."""
+        assert self._manifest.generate
+        generated = self._manifest.generate.model_copy(update={"taxonomy": str(self._root)})
+        leaves = read_leaves(self._root, generated.leaves, generated.exclude)
+        return gathered(self._run, generated, leaves, recipe).questions
+
+
+def as_asked(item: Item) -> Question:
+    """The item as `ilk evaluate` puts it to a model: options are weighed, not listed."""
+    return Question(item, with_context(item.question, item.context), item.answer, item.options)
 
 
 def leaf_of(root: Path, origin: LeafOrigin, repository: Repository | None) -> Leaf:

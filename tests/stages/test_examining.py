@@ -9,8 +9,7 @@ from leaf_files import knowledge, skill, write_leaf
 
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Chunk, Item, RulesTask
-from instructlab_like.stages.evaluate import seen_questions
-from instructlab_like.stages.examining import examined, taught_chunks
+from instructlab_like.stages.examining import examined, seen_questions, taught_chunks
 from instructlab_like.stages.generate import generate
 from instructlab_like.stages.library import read_chunks, read_leaves
 from instructlab_like.workspace import Run, read_records

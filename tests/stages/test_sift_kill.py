@@ -65,7 +65,7 @@ def test_a_run_that_is_killed_between_any_two_filters_comes_to_the_same_bytes(tm
     killed = 0
     for _ in range(KILLS):
         with start(tmp_path) as child:
-            time.sleep(rng.uniform(0.3, 1.0) * took)
+            time.sleep(rng.uniform(0.1, 0.7) * took)
             os.killpg(child.pid, signal.SIGKILL) if child.poll() is None else None
             killed += child.wait() == -signal.SIGKILL
     finished(tmp_path)

@@ -18,7 +18,26 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from instructlab_like.errors import InputError, explain
-from instructlab_like.records import Leaf, Row, Sample
+from instructlab_like.records import Item, Leaf, Row, Sample
+
+
+@dataclass(frozen=True)
+class Question:
+    """A held-out item as a model is asked it."""
+
+    item: Item
+    prompt: str  # the user's turn; empty: there is none, and the answer is a text that stands for itself
+    answer: str  # the right one; of a choice among the options
+    options: tuple[str, ...] = ()  # of a choice: the answers whose likelihood is compared
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `ilk evaluate` asks of the run's models, and how it scores."""
+
+    questions: Sequence[Question]
+    new_tokens: int  # most tokens of an answer
+    scoring: Mapping[str, bytes]  # the modules that score answers, by file name; they need the standard library alone
 
 
 class Material(Protocol):
@@ -40,6 +59,9 @@ class Material(Protocol):
 
     def leaves(self) -> Sequence[Leaf]:
         """The leaves as they stood when the run was made, without what lies beside their `qna.yaml`."""
+
+    def asked(self) -> Asked:
+        """The held-out questions: those that were last evaluated, or else those that would be."""
 
 
 @dataclass(frozen=True)

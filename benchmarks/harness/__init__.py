@@ -1,0 +1,1 @@
+"""What the processes of `python -m benchmarks lm_eval` run: one with this project, one with the harness."""
