@@ -421,16 +421,18 @@ class Check:
             raise self.wrong(0, "each", f"the first step must say each: {told}", f"write each: [{', '.join(right)}]")
 
     def varied(self) -> None:
-        """An axis is a variable of its own, and a template that writes the sample shows it: else all would be alike."""
-        writing = [step for step in self.flow.steps if isinstance(step, AskStep) and step.name in self.flow.writing]
-        shown = {name for step in writing for name in self.flow.templates[step.name].variables}
-        used = shown | {source for step in writing for source in step.given.values()}
+        """An axis is a variable of its own, and shapes what is written, or all of its values would ask the same."""
+        names = [step.name for step in self.flow.steps]
+        last = max((names.index(name) for name in self.flow.writing), default=-1)
+        asking = [one for one in self.flow.steps[: last + 1] if isinstance(one, AskStep) and not one.keep]
+        shown = {name for step in asking for name in self.flow.templates[step.name].variables}
+        used = shown | {source for step in asking for source in step.given.values()}
         for axis in self.flow.values:
             if any(axis in ABOUT[kind] for kind in self.flow.plan.leaves):
                 what = f"the axis {axis!r} is a variable of the leaf"
                 raise RecipeError(what, where=self.sheet.at("axes", axis), fix="give it another name")
             if axis not in used:
-                what = f"no template that writes question or answer shows the axis {axis!r}"
+                what = f"no template on the way to question and answer shows the axis {axis!r}"
                 raise RecipeError(what, where=self.sheet.at("axes", axis), fix=self.hint(axis, shown))
         if self.flow.values and not self.flow.asks:
             what = "only prompts have axes, and the first step asks nobody"

@@ -95,6 +95,8 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "answer": "I am sorry: the roofers need it until May.",
         "critique": "There is no other offer: say what can be borrowed instead.",
         "revision": "I am sorry: the roofers need it until May. The steps in the shed are free.",
+        "lesson": "Declining well takes three steps: say no, give the reason, offer something else. Example: …",
+        "solution": "I am sorry, the ladder is lent until May; take the steps from the shed.",
     },
     "grounded": {
         "context": "The ferry does not sail in high wind. A bus goes round by the bridge at ten.",

@@ -149,7 +149,7 @@ def test_values_may_stand_in_a_file_a_line_each(tmp_path: Path) -> None:
         ("[a pilot, a nurse, a cook]", "[]", "own.yaml:4:3: the axis 'who' has no values"),
         ("curt: in five words at most", "curt: ' '", "own.yaml:5:3: the axis 'tone' has an empty value"),
         ("  tone:", "  task:", "own.yaml:5:3: the axis 'task' is a variable of the leaf"),
-        ("  tone:", "  tune:", "own.yaml:5:3: no template that writes question or answer shows the axis 'tune'"),
+        ("  tone:", "  tune:", "own.yaml:5:3: no template on the way to question and answer shows the axis 'tune'"),
         ("  who:", "  question:", "keeps an answer as 'question', which is a variable of the leaf or an axis"),
     ],
 )
