@@ -14,6 +14,7 @@ WRAPPED = TextWrapper(
 )
 OWN = "base"  # the row of the mean over the base's own tasks
 Part = tuple[str, Effect]  # what the questions measure, and the effect on them
+NAMED = 3  # parts that are named of those with too few questions
 NO_PARTS: Mapping[str, Sequence[Part]] = MappingProxyType({})
 
 
@@ -58,7 +59,8 @@ def decide(
             unchecked.append(f"{name}: leaves with too few questions or chunks to be called worse: {', '.join(small)}")
         few = [_label(one) for one in parts.get(name, ()) if one[1].q is None and one[1].leaf not in small]
         if few:
-            unchecked.append(f"{name}: parts with too few questions to be called worse by themselves: {', '.join(few)}")
+            named = ", ".join(few[:NAMED]) + (f" and {len(few) - NAMED} more" if len(few) > NAMED else "")
+            unchecked.append(f"{name}: parts with too few questions to be called worse by themselves: {named}")
     reasons += (f"{name} is protected and has no held-out questions" for name in without_items)
     reasons += (
         f"{checkpoint}: {name} had to be kept, and no answer has a score" for checkpoint, name in without_scores

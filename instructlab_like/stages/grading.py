@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from instructlab_like.console import say
+from instructlab_like.console import say, warn
 from instructlab_like.errors import IlkError, InputError, ModelError, RecipeError, TemplateError
 from instructlab_like.evaluation import labels as by_people
 from instructlab_like.evaluation.endpoint import FORM, served
@@ -119,6 +119,8 @@ def grader(run: Run, made: Manifest, recipe: EvaluateRecipe, items: Sequence[Ite
     run, InputError for labels that cannot be read or are of no judged item, TemplateError for a template.
     """
     judged = [item for item in items if item.metric == JUDGE]
+    if recipe.judge is not None and not judged:
+        warn("evaluate: a judge is named, and no question has the metric judge: nobody is asked (docs/heldout.md)")
     if not judged or recipe.judge is None:
         return Grader(judged, None)
     return Grader(judged, Judge(recipe.judge, judged, relations(run, made, recipe.judge, bases), recipe.seed))
