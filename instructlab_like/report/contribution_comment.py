@@ -40,7 +40,7 @@ def _blocks(told: Contributions) -> Iterator[str]:
     against = f"{code(told.checkpoint)} beside {code(told.base)}, run {code(told.run)}"
     yield f"{against}, on each leaf’s own held-out questions. Intervals are 95 %."
     if count > 1:
-        yield _table(told)
+        yield table(told)
     for one in told.leaves if count <= TOLD else [found for found in told.leaves if found.left_out]:
         yield _leaf(one, told)
     if not told.trained_here:
@@ -51,7 +51,8 @@ def _blocks(told: Contributions) -> Iterator[str]:
         yield chance(told)
 
 
-def _table(told: Contributions) -> str:
+def table(told: Contributions) -> str:
+    """One row a leaf, as a Markdown table."""
     rows = [
         "| leaf | samples kept | questions | base | tuned | gain | 95 % | verdict | loss | cost | brought by |",
         "|---|--:|--:|--:|--:|--:|---|---|--:|--:|---|",

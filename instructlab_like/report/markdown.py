@@ -13,6 +13,7 @@ from instructlab_like.evaluation.summary import SIGNS, CheckpointScore, Summary
 from instructlab_like.records import Effect
 from instructlab_like.report import judge, waterfall
 from instructlab_like.report.advice import Advice, advise
+from instructlab_like.report.contribution_comment import table
 from instructlab_like.report.facts import ReportFacts, TeacherCost
 from instructlab_like.report.heat import branches
 from instructlab_like.report.learning import Learning
@@ -55,6 +56,8 @@ def _blocks(facts: ReportFacts) -> Iterator[str]:
         if judged := judge.judge_view(facts.summary):
             yield from judge.markdown(judged)
         yield from _not_asked(facts.summary)
+    if facts.contributions:
+        yield f"#### What each leaf did: {code(facts.contributions.checkpoint)}\n\n{table(facts.contributions)}"
     if advice := advise(facts, views):
         yield "#### What to do next\n\n" + "\n".join(line for one in advice for line in _advice(one))
     if facts.learning and facts.learning.leaves:
