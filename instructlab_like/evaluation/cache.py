@@ -21,13 +21,16 @@ class Cache:
         self.path = path
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(path or ":memory:")
+        try:
+            self.db = sqlite3.connect(path or ":memory:")
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from error
         try:
             for table in (TEXTS, NATS):
                 self.db.execute(table)
         except sqlite3.DatabaseError as error:
             self.db.close()
-            raise InputError(f"is no cache of answers: {error}", where=str(path), fix="delete this file") from error
+            raise self._unusable(error) from error
 
     def __enter__(self) -> Cache:
         return self
@@ -55,9 +58,15 @@ class Cache:
 
     def _found(self, query: str, keys: Iterable[str]) -> Iterator[tuple[str, str | float | None]]:
         for key in keys:
-            row = self.db.execute(query, (key,)).fetchone()
+            try:
+                row = self.db.execute(query, (key,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise self._unusable(error) from error
             if row:
                 yield key, row[0]
+
+    def _unusable(self, error: sqlite3.DatabaseError) -> InputError:
+        return InputError(f"is no cache of answers: {error}", where=str(self.path), fix="delete this file")
 
     def _write(self, statement: str, rows: Iterable[tuple[str, str | float]]) -> None:
         try:

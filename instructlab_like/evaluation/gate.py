@@ -39,13 +39,14 @@ def decide(
     unscored: Sequence[str] = (),
     without_items: Sequence[str] = (),
     without_scores: Sequence[tuple[str, str]] = (),
+    unjudged: Sequence[tuple[str, str]] = (),
     own_tasks: bool = True,
 ) -> GateResult:
     """Judge all checkpoints, each given with its leaves and with the rows it had to keep.
 
     `parts`: by checkpoint, what was measured of leaves with questions of several kinds. `unscored`: leaves without
     questions. `without_items`: protected names without any. `without_scores`: checkpoints, each with a name that had to
-    be kept and has no answer with a score. `own_tasks`: the base's own tasks were asked.
+    be kept and has no answer with a score; `unjudged` the same of leaves. `own_tasks`: the base's own were asked.
     """
     reasons = [] if checkpoints else ["nothing was checked: no checkpoint has answered any question"]
     undecided: list[str] = []
@@ -65,6 +66,8 @@ def decide(
     reasons += (
         f"{checkpoint}: {name} had to be kept, and no answer has a score" for checkpoint, name in without_scores
     )
+    silent = [one for one in unjudged if one not in without_scores]
+    unchecked += (f"{checkpoint}: {leaf} has no answer with a score" for checkpoint, leaf in silent)
     if unscored:
         unchecked.append(f"leaves without held-out questions: {', '.join(unscored)}")
     if not own_tasks:

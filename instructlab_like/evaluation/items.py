@@ -34,7 +34,7 @@ def items(
     found: list[Item] = []
     for leaf in leaves:
         written = from_file(leaf)
-        asked = {item.id for item in seen(written, met)}
+        asked = {item.id for item in seen(written, met, closed=(leaf.path,) if leaf.kind == "knowledge" else ())}
         found += [item for item in written if item.id not in asked]
         own = {normalise(item.question) for item in written if not item.context}
         found += [
@@ -102,7 +102,8 @@ def distinct(found: Iterable[Item]) -> list[Item]:
     for item in found:
         other = first.setdefault(item.id, item)
         if right(other) != right(item):
-            what = f"{item.question!r} is asked twice with different answers: {other.answer!r} and {item.answer!r}"
+            told = f"{other.answer!r} and {item.answer!r}"
+            what = f"{item.question!r} is asked twice with different answers, metrics or options: {told}"
             raise InputError(what, where=item.leaf, fix="keep one of them; list further right answers under accept")
     return list(first.values())
 
@@ -112,9 +113,17 @@ def right(item: Item) -> tuple[object, ...]:
     return (item.answer, item.accept, item.metric, item.options, item.rubric)
 
 
-def seen(asked: Iterable[Item], avoid: Collection[str]) -> list[Item]:
-    """The items that are among the normalised texts of `avoid`, an item with a passage together with its passage."""
-    return [item for item in asked if normalise(with_context(item.question, item.context)) in avoid]
+def seen(asked: Iterable[Item], avoid: Collection[str], *, closed: Collection[str] = ()) -> list[Item]:
+    """The items that are among the normalised texts of `avoid`, an item with a passage together with its passage.
+
+    Of the leaves in `closed`, which are trained without passages, the question alone is enough.
+    """
+    return [
+        item
+        for item in asked
+        if normalise(with_context(item.question, item.context)) in avoid
+        or (item.leaf in closed and normalise(item.question) in avoid)
+    ]
 
 
 def shared(made: Iterable[Item], avoid: Collection[str]) -> list[Item]:

@@ -146,6 +146,8 @@ def _choice(item: Item, wholes: Sequence[Ids], start: int, window: int | None) -
 
 def _answer(item: Item, ids: Ids, start: int, window: int | None) -> Weighed:
     why = _unfit(item.answer, ids, start, window, "the answer")
+    if why is None and len(ids) - 1 <= start:  # the end token alone is left
+        why = "the answer has no token of its own: the tokenizer merges it with the prompt"
     return Weighed(item, unscored=why) if why else Weighed(item, (Continuation(ids, start),))
 
 

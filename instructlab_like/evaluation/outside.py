@@ -120,7 +120,7 @@ def place(answer: int | str, options: Sequence[str], where: str) -> int:
 
 
 def own(row: Mapping[str, object], where: str) -> Item:
-    """An item as this project writes it; without an id or a source it is given one."""
+    """An item as this project writes it; its id is told by what it asks, and it needs no source."""
     if row.get("answer") in (None, ""):
         raise InputError("has no answer", where=where, fix=OF_ITEM)
     try:
@@ -133,7 +133,7 @@ def own(row: Mapping[str, object], where: str) -> Item:
             what = f"the answer {item.answer!r} is none of the {len(item.options)} options"
             raise InputError(what, where=where, fix="write it as it stands among the options")
     fresh = item_id(item.leaf, item.question, item.context)
-    return asked(item if item.id else item.model_copy(update={"id": fresh}), where)
+    return asked(item.model_copy(update={"id": fresh}), where)
 
 
 def offered(options: Sequence[str], where: str) -> None:

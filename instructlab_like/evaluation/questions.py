@@ -139,8 +139,7 @@ def lettered(choice: Item, *, where: str) -> Item:
 
 def with_options(question: str, options: Sequence[str], *, where: str) -> str:
     """The question and below it the options, a letter before each."""
-    different = {normalise(option) or option for option in options}
-    if not LEAST_OPTIONS <= len(options) <= MOST_OPTIONS or len(different) < len(options):
+    if not LEAST_OPTIONS <= len(options) <= MOST_OPTIONS or len(set(options)) < len(options):
         fix = f"list {LEAST_OPTIONS} to {MOST_OPTIONS} different options"
         raise InputError("a choice needs something to choose from", where=where, fix=fix)
     return "\n".join((question, *(f"{mark}. {option}" for mark, option in zip(ascii_uppercase, options, strict=False))))

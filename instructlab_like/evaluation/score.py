@@ -16,7 +16,13 @@ SMALL = """zero one two three four five six seven eight nine ten eleven twelve t
 seventeen eighteen nineteen twenty"""
 DIGITS = {word: str(number) for number, word in enumerate(SMALL.split())}
 # Unlike `records.normalise`, a number keeps its sign and its decimals: -5 is not 5, and 3.5 is not "3 5".
-WORD = re.compile(r"(?:(?<!\w)-)?\d+(?:,\d{3}(?!\d))*(?:\.\d+)?\w*|\w+")
+# Scripts without spaces (Thai, Lao, Burmese, Khmer, Japanese, Chinese) are compared sign by sign; vowel signs that
+# Unicode counts as marks belong to their words.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
+WORD = re.compile(
+    rf"(?:(?<!\w)-)?\d+(?:,\d{{3}}(?!\d))*(?:\.\d+)?[^\W{UNSPACED}]*|[{UNSPACED}]|(?:[^\W{UNSPACED}]|[{MARKS}])+"
+)
 NUMBER = re.compile(r"(?:(?<![\w.])-)?(?<![\d.])\d+(?:,\d{3}(?!\d))*(?:\.\d+)?")
 
 
@@ -58,14 +64,23 @@ def contains(answer: str, text: str) -> float:
 
 
 def number(answer: str, text: str) -> float:
-    """1 if the last number of the text is the right one; one with decimals is rounded to those of the right one."""
-    wanted, given = _last_number(answer), _last_number(text)
-    if wanted is None or given is None:
+    """1 if the last number of the text is the right one; one with decimals is rounded to those of the right one.
+
+    An answer of several numbers ("1/2", "3:45") is compared with as many of the text's last.
+    """
+    wanted, given = _numbers(answer), _numbers(text)
+    if not wanted or not given:
         return exact(answer, text)
-    if wanted.as_tuple().exponent:
-        room = Context(prec=len(text) + len(answer))  # the default would refuse more than 28 digits
-        given = given.quantize(wanted, ROUND_HALF_UP, room)
-    return float(given == wanted)
+    if len(given) < len(wanted):
+        return 0.0
+    room = Context(prec=len(text) + len(answer))  # the default would refuse more than 28 digits
+    pairs = zip(wanted, given[-len(wanted) :], strict=True)
+    return float(
+        all(
+            (told.quantize(right, ROUND_HALF_UP, room) if right.as_tuple().exponent else told) == right
+            for right, told in pairs
+        )
+    )
 
 
 def f1(answer: str, text: str) -> float:
@@ -82,6 +97,6 @@ def _telling(text: str) -> list[str]:
     return [word for word in found if word not in ARTICLES] or list(found)
 
 
-def _last_number(text: str) -> Decimal | None:
+def _numbers(text: str) -> list[Decimal]:
     found = NUMBER.findall(unicodedata.normalize("NFKC", text).replace("\u2212", "-"))
-    return Decimal(found[-1].replace(",", "")) if found else None
+    return [Decimal(digits.replace(",", "")) for digits in found]

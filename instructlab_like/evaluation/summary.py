@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -116,7 +116,10 @@ def summarise(
     silent = {answer.item for answer in answers if answer.model == BASE and answer.unanswered}
     before = scores[BASE]
     means = [_mean(part, before) for part in (asked, trained, own)]
-    guarded = _guarded(groups, own, protect)
+    mute = {leaf for leaf, group in groups.items() if all(item.id in silent for item in group)}
+    needed = _guarded(groups, own, protect)
+    heard = ((name, [leaf for leaf in found if leaf not in mute]) for name, found in needed.items())
+    guarded = {name: found for name, found in heard if found}
     checkpoints = tuple(
         _checkpoint(name, before, after, asked, trained, own, guarded, margin, enough, _parts(items))
         for name, after in scores.items()
@@ -147,12 +150,13 @@ def summarise(
             [(one.name, one.leaves, one.kept) for one in checkpoints],
             parts={one.name: [(row.part, row) for row in one.parts] for one in checkpoints},
             unscored=unscored,
-            without_items=[name for name in dict.fromkeys(protect) if not guarded.get(name.rstrip("/"))],
-            without_scores=[
-                (one.name, name)
+            without_items=[name for name in dict.fromkeys(protect) if not needed.get(name.rstrip("/"))],
+            without_scores=[(one.name, name) for one in checkpoints for name in _silent(one, needed, mute)],
+            unjudged=[
+                (one.name, leaf)
                 for one in checkpoints
-                for name in guarded
-                if name not in {row.name for row in one.kept}
+                for leaf in asked
+                if leaf in mute or leaf not in {row.leaf for row in one.leaves}
             ],
             own_tasks=bool(own),
         ),
@@ -273,6 +277,14 @@ def _branches(leaves: Iterable[str]) -> dict[str, list[str]]:
         for depth in range(1, len(parts)):
             found.setdefault("/".join(parts[:depth]), []).append(leaf)
     return {branch: found[branch] for branch in sorted(found) if len(found[branch]) > 1}
+
+
+def _silent(one: CheckpointScore, needed: Mapping[str, list[str]], mute: Collection[str]) -> list[str]:
+    """What had to be kept, names and the leaves under them, of which the checkpoint has no answer with a score."""
+    scored = {row.leaf for row in (*one.leaves, *one.forgetting_kinds)} - set(mute)
+    rows = {row.name for row in one.kept}
+    leaves = [leaf for found in needed.values() for leaf in found if leaf not in scored]
+    return list(dict.fromkeys([*(name for name in needed if name not in rows), *leaves]))
 
 
 def _labels(group: Sequence[Item]) -> list[str]:

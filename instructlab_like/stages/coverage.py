@@ -76,7 +76,7 @@ def covered(run: Run, *, least: int) -> Coverage:
     if not flows:
         fix = "flows with axes: docs/flows.md; a flow of your own may have some, too"
         raise InputError("no flow of this run has axes", where=str(run.manifest), fix=fix)
-    leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves)
+    leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves, made.generate.exclude)
     counts = counted(run)
     return Coverage(
         least=least,

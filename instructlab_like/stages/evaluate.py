@@ -49,7 +49,7 @@ def evaluate(run: Run, recipe: EvaluateRecipe, *, gate: bool = False, strict: bo
     questions, left_out = gathered(run, made.generate, leaves, recipe)
     bases = [one.name if isinstance(one, Served) else str(one) for one in (students.base, *students.served.values())]
     grader = grading.grader(run, made, recipe, questions, bases)
-    inputs = inputs_digest(made, recipe, students, questions, protect, grader)
+    inputs = inputs_digest(made, recipe, students, questions, left_out, protect, grader)
     heard = Heard()
     if made.inputs.get("evaluate") == inputs and run.summary.is_file():
         say(f"evaluate: up to date ({run.summary})")
@@ -86,6 +86,7 @@ def inputs_digest(
     recipe: EvaluateRecipe,
     students: Students,
     questions: Sequence[Item],
+    left_out: Sequence[Item],
     protect: Sequence[str],
     grader: Grader,
 ) -> str:
@@ -96,6 +97,7 @@ def inputs_digest(
             "version": __version__,
             "recipe": recipe.model_dump(mode="json"),
             "items": [plain(item) for item in questions],
+            "left_out": [item.id for item in left_out],
             "counts": [plain(leaf) for leaf in made.counts],
             "protect": protect,
             "judge": grader.inputs(),

@@ -28,12 +28,14 @@ def gathered(run: Run, generated: GenerateRecipe, leaves: Sequence[Leaf], recipe
     """
     met = seen_questions(run, leaves)
     brought = outside.read(recipe.items, leaves=[leaf.path for leaf in leaves])
-    known = seen([*(item for leaf in leaves for item in from_file(leaf)), *brought], met)
-    passed = {item.id for item in known}
-    made = examined(run, generated, leaves, recipe, avoid=met)
+    own = base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
+    knowledge = {leaf.path for leaf in leaves if isinstance(leaf, Knowledge)}
+    written = [item for leaf in leaves for item in from_file(leaf)]
+    known = seen([*written, *brought, *own], met, closed=knowledge)
+    passed, told = {item.id for item in known}, {item.id for item in brought}
+    made = [item for item in examined(run, generated, leaves, recipe, avoid=met) if item.id not in told]
     found = items(leaves, recipe=recipe, avoid=met, made=made)
-    found += [item for item in brought if item.id not in passed]
-    found += base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
+    found += [item for item in (*brought, *own) if item.id not in passed]
     return Gathered(distinct(found), known)
 
 
@@ -64,7 +66,8 @@ def examined(
         warn(f"  {gap.leaf}: no questions about its documents: {gap.reason}")
     taught, met = taught_chunks(run), Met(avoid)
     every = (chunk for found in chunks.values() for chunk in found)
-    fresh = untouched(every, touched_chunks(run), (seed for leaf in leaves for seed in leaf.seeds))
+    passages = (sample.context for sample in read_records(run.samples, Sample) if sample.context)
+    fresh = untouched(every, touched_chunks(run), (seed for leaf in leaves for seed in leaf.seeds), passages)
     return [
         item
         for leaf in leaves

@@ -117,7 +117,7 @@ def test_options_without_an_answer_are_shown_and_not_scored(tmp_path: Path) -> N
     ("changed", "told"),
     [
         ({"options": ["slate"]}, "something to choose from"),
-        ({"options": ["slate", "Slate!"]}, "something to choose from"),
+        ({"options": ["slate", "slate"]}, "something to choose from"),
         ({"answer": "oak"}, "'oak' is none of the options"),
         ({"options": "slate"}, "options"),
     ],

@@ -153,7 +153,9 @@ def test_phrasings_of_one_fact_are_one_cluster() -> None:
 
 
 def test_one_question_with_two_answers_is_an_error_that_shows_both() -> None:
-    with pytest.raises(InputError, match="'When\\?' is asked twice with different answers: 'nine' and 'ten'"):
+    with pytest.raises(
+        InputError, match="'When\\?' is asked twice with different answers, metrics or options: 'nine' and 'ten'"
+    ):
         from_file(knowledge(held("When?"), held("When?", "ten")))
     assert len(from_file(knowledge(held("When?"), held("When?")))) == 1
 
@@ -179,3 +181,10 @@ def test_base_tasks_that_cannot_be_read_say_where(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="answer: Field required") as caught:
         base_items(path)
     assert caught.value.where.endswith("anchors.jsonl:2")
+
+
+def test_a_leaf_trained_without_passages_is_not_asked_a_trained_question_with_one() -> None:
+    item = Item(id="1", leaf="knowledge/a", source="heldout", question="When?", answer="ten", context="A passage.")
+    assert seen([item], {"when"}) == []
+    assert seen([item], {"when"}, closed=("knowledge/a",)) == [item]
+    assert seen([item], {"when"}, closed=("knowledge/b",)) == []

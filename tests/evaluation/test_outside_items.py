@@ -74,7 +74,14 @@ def test_own_items_come_back_as_they_were_written(tmp_path: Path) -> None:
     ]
     write_records(tmp_path / "items.jsonl", items)
     written(tmp_path, "answers.jsonl", {"not": "read"})
-    assert read([str(tmp_path)], leaves=()) == items
+    told = [item.model_copy(update={"id": item_id(item.leaf, item.question, item.context)}) for item in items]
+    assert read([str(tmp_path)], leaves=()) == told
+
+
+def test_two_files_that_number_their_items_alike_are_both_asked(tmp_path: Path) -> None:
+    one = written(tmp_path, "x.jsonl", {"id": "1", "leaf": "a/b", "question": "Is it?", "answer": "yes"})
+    other = written(tmp_path, "y.jsonl", {"id": "1", "leaf": "a/c", "question": "Was it?", "answer": "no"})
+    assert [item.question for item in read([str(one), str(other)], leaves=())] == ["Is it?", "Was it?"]
 
 
 def test_an_item_written_by_hand_is_given_an_id(tmp_path: Path) -> None:

@@ -127,7 +127,31 @@ def test_an_exact_answer_is_right_by_every_metric(answer: str, text: str) -> Non
         assert {score(item(answer, metric=metric), text) for metric in METRICS} == {1.0}
 
 
-@given(st.text(alphabet=st.characters(categories=["L", "Z"])))
+@pytest.mark.parametrize(
+    ("metric", "answer", "text", "right"),
+    [
+        ("contains", "東京", "日本の首都は東京です。", True),
+        ("contains", "กรุงเทพ", "เมืองหลวงคือกรุงเทพมหานคร", True),
+        ("contains", "京都", "日本の首都は東京です。", False),
+        ("exact", "दिन", "दीन", False),
+        ("exact", "दिन", "दिन।", True),
+        ("number", "1/2", "3/2", False),
+        ("number", "3:45", "It is 3:45 now", True),
+        ("number", "3:45", "5:45", False),
+        ("number", "12,5", "7,5", False),
+        ("number", "1 000", "5 000", False),
+        ("number", "1/2", "2", False),
+    ],
+)
+def test_other_scripts_and_numbers_of_several_parts(metric: Metric, answer: str, text: str, right: bool) -> None:
+    assert score(item(answer, metric=metric), text) == float(right)
+
+
+def test_words_of_scripts_without_spaces_are_shared_in_part() -> None:
+    assert 0.0 < score(item("東京", metric="f1"), "首都は東京") < 1.0
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "Z"], max_codepoint=0x58F)))
 def test_words_are_those_of_normalise_where_there_are_no_numbers(text: str) -> None:
     found = normalise(text).split()
     assert len(found) - 1 <= len(words(text)) <= len(found)

@@ -251,3 +251,36 @@ def test_parts_of_a_leaf_have_rows_of_their_own_and_perplexities_are_in_no_mean(
         (UNTAUGHT, "perplexity", 20, 0.25, 1.0),
     ]
     assert "perplexity" in table(found)
+
+
+def test_a_checkpoint_without_any_score_on_a_leaf_is_named_and_stops_the_gate_if_the_leaf_is_protected() -> None:
+    told = [
+        one.model_copy(update={"score": None, "unscored": "no option in its reply"})
+        if one.model == "tuned" and one.item.startswith(UNTAUGHT)
+        else one
+        for one in answers("base", "tuned")
+    ]
+    free = summarise(ITEMS, told, enough=20, leaves=COUNTS).gate
+    assert free
+    assert f"tuned: {UNTAUGHT} has no answer with a score" in free.unchecked
+    held = summarise(ITEMS, told, enough=20, leaves=COUNTS, protect=("compositional_skills",)).gate
+    assert held
+    assert f"tuned: {UNTAUGHT} had to be kept, and no answer has a score" in held.reasons
+    branch = summarise(ITEMS, told, enough=20, leaves=COUNTS, protect=("compositional_skills", TAUGHT)).gate
+    assert branch
+    assert not branch.passed
+
+
+def test_what_no_model_was_asked_is_not_tied_into_being_kept() -> None:
+    """A window too small for every question of a leaf: 0 before and 0 after say nothing."""
+    mute = (TAUGHT, "base/copying")
+    told = [
+        one.model_copy(update={"score": 0.0, "unanswered": "too long"}) if one.item.rpartition(":")[0] in mute else one
+        for one in answers("base", "tuned")
+    ]
+    found = summarise(ITEMS, told, enough=20, leaves=COUNTS)
+    assert found.gate
+    assert not found.gate.passed
+    assert "tuned: base/copying had to be kept, and no answer has a score" in found.gate.reasons
+    assert f"tuned: {TAUGHT} has no answer with a score" in found.gate.unchecked
+    assert "base/copying" not in {row.name for row in found.checkpoints[0].kept}

@@ -16,10 +16,12 @@ from instructlab_like.evaluation.exam.facts import Stated, apart, cast, defines,
 from instructlab_like.evaluation.exam.rewording import rewordings
 from instructlab_like.evaluation.items import from_file, item_id
 from instructlab_like.evaluation.met import Met
+from instructlab_like.filters.parts.runs import cut
 from instructlab_like.generation.rules import RULES
 from instructlab_like.generation.sentences import blocks
+from instructlab_like.generation.withheld import quoted
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import Chunk, Item, Knowledge, Metric, Seed, digest, ngrams, normalise
+from instructlab_like.records import Chunk, Item, Knowledge, Metric, Seed, digest, normalise
 
 MOST_CHUNKS = 500  # of each kind that are read for a leaf, drawn by the seed
 EXACT_WORDS = 4  # an answer of so many words stands in what a model says; of a longer one the shared words count
@@ -52,15 +54,20 @@ def exam(
     ]
 
 
-def untouched(chunks: Iterable[Chunk], touched: Collection[str], seeds: Iterable[Seed]) -> frozenset[str]:
-    """The ids of the chunks that no sample came from, nor from one of the same text, and that no seed quotes."""
+def untouched(
+    chunks: Iterable[Chunk], touched: Collection[str], seeds: Iterable[Seed], passages: Iterable[str] = ()
+) -> frozenset[str]:
+    """The ids of the chunks that no sample came from, nor from one of the same text, and that no seed quotes.
+
+    `passages` are those of the run's samples: a document that was edited since has its chunks under other ids.
+    """
     chunks = list(chunks)
-    texts = {normalise(chunk.text) for chunk in chunks if chunk.id in touched}
-    quoted = {gram for seed in seeds if seed.context for gram in ngrams(seed.context)}
+    texts = {normalise(chunk.text) for chunk in chunks if chunk.id in touched} | set(map(normalise, passages))
+    contexts = [cut(normalise(seed.context)) for seed in seeds if seed.context]
     return frozenset(
         chunk.id
         for chunk in chunks
-        if chunk.id not in touched and normalise(chunk.text) not in texts and quoted.isdisjoint(ngrams(chunk.text))
+        if chunk.id not in touched and normalise(chunk.text) not in texts and not quoted(chunk, contexts)
     )
 
 
