@@ -17,7 +17,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from instructlab_like.errors import InputError, ModelError, StoppedError
 from instructlab_like.evaluation.cache import Cache
-from instructlab_like.evaluation.endpoint import UNJUDGED
+from instructlab_like.evaluation.endpoint import NOTHING_YET, UNJUDGED
 from instructlab_like.evaluation.likelihood import (
     LIKELIHOOD,
     Continuation,
@@ -30,6 +30,7 @@ from instructlab_like.evaluation.likelihood import (
 )
 from instructlab_like.evaluation.score import score
 from instructlab_like.evaluation.summary import BASE
+from instructlab_like.generation.parse import without_thoughts
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Answer, Item, digest, with_context
 from instructlab_like.tuning import checkpoint
@@ -309,7 +310,9 @@ def _adapter_id(path: Path | None) -> str | None:
 def _answer(item: Item, name: str, said: Mapping[Ids, Said], ids: Ids, limits: Limits) -> Answer:
     if ids not in said:
         return Answer(item=item.id, model=name, text="", score=0.0, unanswered=limits.excess(ids))
-    text = said[ids].text
+    text = without_thoughts(said[ids].text).strip()
+    if said[ids].text and not text:
+        return Answer(item=item.id, model=name, text="", score=None, unscored=NOTHING_YET)
     if item.metric == "judge":
         return Answer(item=item.id, model=name, text=text, score=None, unscored=UNJUDGED)
     return Answer(item=item.id, model=name, text=text, score=score(item, text))

@@ -37,9 +37,10 @@ SAYS = re.compile(
 )
 OPENING = re.compile(r"(?:.*[.:,;!?] )?(?:(?:so|thus|hence|therefore) )?", re.IGNORECASE)  # of what is said so
 LETTER = re.compile(
-    r"[(\[]?(?:option )?(?P<letter>[a-z])[*_`]*(?:[)\].:,]+[*_`]*\s*|\s+|$)(?:[-–—]\s+)?", re.IGNORECASE
+    r"[(\[]?(?:option )?(?P<letter>[a-z])[*_`]*(?:[)\].:,]+[*_`]*\s*|\s+|$)(?:[-–—]\s+)?",
+    re.IGNORECASE | re.ASCII,
 )
-MARKED = re.compile(r"[(\[]?[a-z][*_`]*[)\].:]", re.IGNORECASE)
+MARKED = re.compile(r"[(\[]?[a-z][*_`]*[)\].:]", re.IGNORECASE | re.ASCII)
 
 
 class Served(Record):

@@ -30,7 +30,9 @@ JUDGE = "judge"  # the metric, and Item.part, of what a judge grades
 FEWEST = 10  # pairs below which nothing is said of a correlation
 MARK = 8  # characters of the mark that fences material
 # What chat templates mark turns with: `<|im_start|>`, `<｜User｜>`, `<start_of_turn>`, `[INST]`, `<<SYS>>`, `</s>`.
-CONTROL = re.compile(r"<(?=[|｜]|/?s>|(?:start|end)_of_|/?SYS>|(?:bos|eos|pad)>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])")
+CONTROL = re.compile(
+    r"<(?=[|｜]|/?s>|/?(?:think|thinking|reasoning)>|(?:start|end)_of_|/?SYS>|(?:bos|eos|pad)>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])"
+)
 WRAPPED = TextWrapper(width=110, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 Side = Literal[0, 1, 2]

@@ -20,14 +20,14 @@ from instructlab_like.records import Answer, Item, Leaf, plain
 from instructlab_like.stages import grading, manifest, model_card
 from instructlab_like.stages.examining import gathered
 from instructlab_like.stages.grading import Grader
-from instructlab_like.stages.inquiry import Inquiry
+from instructlab_like.stages.inquiry import Inquiry, note_uses
 from instructlab_like.stages.library import read_leaves
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.model_card import CONFIG, WEIGHTS
 from instructlab_like.stages.students import Heard, Students, ask, enrolled, read_choices, remarks
 from instructlab_like.stages.train import inputs_of, need_stack
 from instructlab_like.tuning.measures import under
-from instructlab_like.workspace import Run, dump, find, write_records, write_whole
+from instructlab_like.workspace import Run, find, write_records
 
 TUNED = "tuned"  # the run's own final adapter, in answers and tables
 INCOMPLETE = "answers missing"  # in the digest of an evaluation that is to be gone on with
@@ -48,12 +48,14 @@ def evaluate(run: Run, recipe: EvaluateRecipe, *, gate: bool = False, strict: bo
     protect = protected(run, made, recipe, leaves)
     questions, left_out = gathered(run, made.generate, leaves, recipe)
     bases = [one.name if isinstance(one, Served) else str(one) for one in (students.base, *students.served.values())]
+    bases += [made.train.model] if students.served and made.train else []
     grader = grading.grader(run, made, recipe, questions, bases)
     inputs = inputs_digest(made, recipe, students, questions, left_out, protect, grader)
     heard = Heard()
     if made.inputs.get("evaluate") == inputs and run.summary.is_file():
         say(f"evaluate: up to date ({run.summary})")
     else:
+        students.ready(recipe)
         grader.ready()
         manifest.forget(run, "evaluate")
         say(f"evaluate: {len(questions)} questions, {len(students.names)} models")
@@ -164,11 +166,13 @@ def score(
     if students.served:  # first, since a server may be down
         with Ledger(run.ledger) as ledger:
             inquiry = Inquiry(ledger, empty=True)
-            heard = ask(students, questions, recipe, inquiry, trained=made.inputs.get("train", ""))
-    graded = grading.grade(run, grader, answers_of(run, students, questions, recipe, heard))
+            try:
+                ask(students, questions, recipe, inquiry, trained=made.inputs.get("train", ""), heard=heard)
+            finally:
+                note_uses(run, heard.uses)
+    graded = grading.grade(run, grader, answers_of(run, students, questions, recipe, heard), heard.uses)
     heard.failed.update(graded.failed)
     heard.spent = graded.spent or heard.spent
-    heard.uses += graded.uses
     write_records(run.evaluation / "items.jsonl", questions)
     write_records(run.evaluation / "answers.jsonl", graded.answers)
     found = summary.summarise(
@@ -184,16 +188,9 @@ def score(
         remarks=tuple(remarks(students, questions)),
     )
     summary.write(run.summary, found)
-    note_uses(run, heard)
+    if grader.judge is None:
+        note_uses(run, heard.uses)
     return heard
-
-
-def note_uses(run: Run, heard: Heard) -> None:
-    """Write down whose each call is: a leaf is forgotten whole, and what was paid for does not count as unused."""
-    if heard.uses:
-        write_whole(run.asked, b"".join(dump({"call": call, "leaf": leaf}) for leaf, call in heard.uses))
-    else:
-        run.asked.unlink(missing_ok=True)
 
 
 def answers_of(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -15,9 +16,9 @@ from instructlab_like.generation.upkeep import erase, keys_of
 from instructlab_like.records import Record
 from instructlab_like.stages import manifest
 from instructlab_like.stages.generate import generate
-from instructlab_like.stages.lookup import samples_of, uses, verdicts_of
+from instructlab_like.stages.lookup import rows_of, samples_of, uses, verdicts_of
 from instructlab_like.stages.manifest import Manifest
-from instructlab_like.workspace import Run, write_whole
+from instructlab_like.workspace import Run, dump, write_whole
 
 PENDING = ".forgetting"
 
@@ -50,7 +51,7 @@ def forget(run: Run, leaf: str, *, keep_unused: bool = False) -> None:
         left = without(run, made, pending.leaves)
         with working("erasing"):
             erased = erase(ledger, (*pending.calls, *pending.unused))
-        gone = discard(run)
+        gone = discard(run, pending.leaves)
         (run.folder / PENDING).unlink()
     tell(run, pending, erased, gone)
     assert left.generate is not None
@@ -131,8 +132,12 @@ def without(run: Run, made: Manifest, leaves: Sequence[str]) -> Manifest:
     return left
 
 
-def discard(run: Run) -> list[str]:
-    """Delete every file that may hold text of the leaf; returns the names of those that are not simply derived anew."""
+def discard(run: Run, leaves: Collection[str]) -> list[str]:
+    """Delete every file that may hold text of the leaves; returns the names of those that are not simply derived anew.
+
+    Whose the evaluation's calls are stays known of the other leaves: what was paid for them is needed again.
+    """
+    asked = [row for row in rows_of(run.asked) if cast("dict[str, str]", row)["leaf"] not in leaves]
     lasting = [path.name for path in (run.evaluation, *run.reports) if path.exists()]
     index = run.index(run.samples).parent
     scratch = [path for path in run.folder.iterdir() if path.name.startswith(".") and path.name != PENDING]
@@ -153,6 +158,9 @@ def discard(run: Run) -> list[str]:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    if asked:
+        run.evaluation.mkdir()
+        write_whole(run.asked, b"".join(map(dump, asked)))
     return lasting
 
 

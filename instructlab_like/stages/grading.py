@@ -5,7 +5,7 @@ against planted faults and people's labels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,7 +50,7 @@ from instructlab_like.recipe import EvaluateRecipe, JudgeRecipe, TeacherRecipe
 from instructlab_like.records import Answer, Item, Lineage, Prompt, Sample, Sampling
 from instructlab_like.stages.asking import Absent
 from instructlab_like.stages.bench import NEAREST, described, makers
-from instructlab_like.stages.inquiry import Inquiry, Replies, reworded
+from instructlab_like.stages.inquiry import Inquiry, Replies, note_uses, reworded
 from instructlab_like.stages.manifest import Manifest, file_digest
 from instructlab_like.teachers import open_teacher
 from instructlab_like.workspace import Run, find, read_records, write_records
@@ -67,6 +67,7 @@ UNREAD = 3  # replies without a grade of which the card shows the beginning
 SAID = 160  # characters of one
 WORTH = {"better": 1.0, "tie": 0.0, "worse": -1.0, "win": 1.0, "inconsistent": 0.0, "loss": -1.0}
 
+Use = tuple[str, str]  # a leaf, and the key of a call that it needs
 Handle = tuple[str, str, tuple[str, ...]]  # a template, an item and the texts that are judged
 
 
@@ -83,7 +84,6 @@ class Graded:
     comparisons: tuple[Comparison, ...] = ()
     failed: Counter[str] = field(default_factory=Counter)
     spent: dict[str, Spent] = field(default_factory=dict)  # by all calls of the run so far, by whom they asked
-    uses: tuple[tuple[str, str], ...] = ()  # which leaf needed which call, as leaf and call key
 
     def write(self, folder: Path) -> None:
         """grades.jsonl and comparisons.jsonl; neither where nothing was judged."""
@@ -106,6 +106,9 @@ def with_judge(recipe: EvaluateRecipe, told: str | None, key_env: str | None) ->
     if place is None and not Path(told).is_dir():
         fix = f"name a model's folder, or {FORM}"
         raise InputError("is no judge: no folder, and no URL behind an @", where=told, fix=fix)
+    if place and place.edition:
+        what = "a judge has no edition: its grades are kept by its name"
+        raise InputError(what, where=place.told, fix="serve a changed judge by another name")
     named = {"kind": "http", "url": place.url, "model": place.name} if place else {"kind": "local", "model": told}
     kept = recipe.judge.model_dump(exclude_unset=True) if recipe.judge else {}
     kept |= {"key_env": key_env} if key_env else {}
@@ -305,17 +308,19 @@ class Grader:
         if self.judge:
             self.judge.ready()
 
-    def grade(self, answers: Sequence[Answer], inquiry: Inquiry) -> Graded:
+    def grade(
+        self, answers: Sequence[Answer], inquiry: Inquiry, note: Callable[[Sequence[Use]], None] | None = None
+    ) -> Graded:
         """The answers, those to judged items with a score or the reason why they have none.
 
-        The inquiry takes empty answers for answers.
+        The inquiry takes empty answers for answers. `note` hears which leaf needs which call before any is asked.
 
         Raises what the engine raises for a judge that is gone or a budget that is used up; no answer is asked twice.
         """
         if self.judge is None:
             return self.unjudged(answers)
         hearing = Hearing(self.judge, self.items, answers)
-        hearing.ask(inquiry)
+        hearing.ask(inquiry, note)
         return hearing.graded(answers)
 
     def unjudged(self, answers: Sequence[Answer]) -> Graded:
@@ -329,13 +334,17 @@ class Grader:
         return Graded([one.model_copy(update=told) if id(one) in places else one for one in answers])
 
 
-def grade(run: Run, grader: Grader, answers: Sequence[Answer]) -> Graded:
-    """The answers with their grades, through the run's ledger; written to 6-evaluation, beside the answers."""
+def grade(run: Run, grader: Grader, answers: Sequence[Answer], before: Sequence[Use] = ()) -> Graded:
+    """The answers with their grades, through the run's ledger; written to 6-evaluation, beside the answers.
+
+    `before` are the uses of calls by those who answered: all of them are written down before the judge is asked.
+    """
     if grader.judge is None:
         found = grader.unjudged(answers)
     else:
         with Ledger(run.ledger) as ledger:
-            found = replace(grader.grade(answers, Inquiry(ledger, empty=True)), spent=ledger.spent_by())
+            graded = grader.grade(answers, Inquiry(ledger, empty=True), lambda uses: note_uses(run, [*before, *uses]))
+            found = replace(graded, spent=ledger.spent_by())
     found.write(run.evaluation)
     return found
 
@@ -387,9 +396,11 @@ class Hearing:
 
     # --- asking
 
-    def ask(self, inquiry: Inquiry) -> None:
+    def ask(self, inquiry: Inquiry, note: Callable[[Sequence[Use]], None] | None) -> None:
         asked = {handle: item for item, handles in self.questions() for handle in handles}
         self.prompts = self.judge.prompts(asked)
+        if note:
+            note([(self.items[item].leaf, prompt.key) for (_, item, _), prompt in self.prompts.items()])
         told, before = self.judge.told, inquiry.tally.reused
         try:
             self.replies = inquiry.put(self.prompts.values(), told, role="critic", whom="the judge")
@@ -434,7 +445,10 @@ class Hearing:
         if failure := self.replies.failures.get(prompt.key):
             told = {"failure": f"{NO_ANSWER} ({failure.kind})", "said": quoted(failure.error, SAID)}
             return made.model_copy(update=told)
-        said = self.replies.completions[prompt.key].text
+        reply = self.replies.completions[prompt.key]
+        said = reply.text
+        if reply.finish_reason == "length":
+            return made.model_copy(update={"failure": NO_GRADE, "said": quoted(said, SAID)})
         try:
             number, why = read_number(said, prompt.yields, prompt.answer_schema, "grade", GRADES)
         except ValueError:
@@ -474,7 +488,6 @@ class Hearing:
             grades=tuple(grades.values()),
             comparisons=tuple(compared),
             failed=Counter(one.kind for one in self.replies.failures.values() if one.kind != "refused"),
-            uses=tuple((self.items[item].leaf, prompt.key) for (_, item, _), prompt in self.prompts.items()),
         )
 
     def card(self, grades: Mapping[tuple[str, str], Grade], compared: Sequence[Comparison]) -> JudgeCard:

@@ -22,6 +22,7 @@ from instructlab_like.stages.asking import Absent, Asked, Staff
 from instructlab_like.stages.progress import Sized
 from instructlab_like.teachers import Teacher
 from instructlab_like.teachers.probe import Capabilities, Finding, Recorder
+from instructlab_like.workspace import Run, dump, write_whole
 
 UNKNOWN = Finding(able="unknown")
 UNPROBED = Capabilities(seed=UNKNOWN, logprobs=UNKNOWN, n=UNKNOWN, json_schema=UNKNOWN, over_long="unknown")
@@ -209,3 +210,12 @@ class Plainly:
 
     async def close(self) -> None:
         await self.teacher.close()
+
+
+def note_uses(run: Run, uses: Sequence[tuple[str, str]]) -> None:
+    """Write down which leaf of an evaluation needs which call: a leaf is forgotten whole, and what was paid stays."""
+    if uses:
+        run.evaluation.mkdir(parents=True, exist_ok=True)
+        write_whole(run.asked, b"".join(dump({"call": call, "leaf": leaf}) for leaf, call in dict.fromkeys(uses)))
+    else:
+        run.asked.unlink(missing_ok=True)

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from math import fsum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from instructlab_like.generation.books import Books
 from instructlab_like.generation.purse import Price, cost
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.report.contribution import LeafCost
 from instructlab_like.stages.asking import price_of
-from instructlab_like.stages.lookup import uses
+from instructlab_like.stages.lookup import rows_of, uses
 from instructlab_like.workspace import Run
 
 CHARGES = "SELECT key, model, attempts, tokens_in, tokens_out FROM calls"
@@ -48,9 +48,12 @@ def leaf_costs(run: Run, recipe: GenerateRecipe) -> Costs | None:
         return None if teachers(recipe) else Costs({}, LeafCost())
     taken = charges(run.ledger)
     needed: dict[str, set[str]] = {}
-    for leaf, call in uses(run) if taken else ():
+    for leaf, call in uses(run, evaluated=False) if taken else ():
         if call in taken:
             needed.setdefault(leaf, set()).add(call)
+    making = {call for calls in needed.values() for call in calls}
+    measuring = {cast("dict[str, str]", row)["call"] for row in rows_of(run.asked)} - making
+    taken = {call: charge for call, charge in taken.items() if call not in measuring}
     sharing = Counter(call for calls in needed.values() for call in calls)
     prices = {f"http:{told.model}": price for told in teachers(recipe) if (price := price_of(told))}
     several = {call for call, leaves in sharing.items() if leaves > 1}

@@ -31,7 +31,7 @@ from instructlab_like.records import Answer, Item, digest
 from instructlab_like.stages import manifest
 from instructlab_like.stages.evaluate import answer_here, base_model
 from instructlab_like.stages.grading import grader
-from instructlab_like.stages.inquiry import Inquiry
+from instructlab_like.stages.inquiry import Inquiry, note_uses
 from instructlab_like.stages.lookup import rows_of
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.model_card import WEIGHTS
@@ -271,7 +271,9 @@ def grade(trained: Trained, items: Sequence[Item], answers: Sequence[Answer], mo
         return judging.unjudged(answers).answers
     judging.ready()
     with Ledger(trained.run.ledger) as ledger:
-        found = judging.grade(answers, Inquiry(ledger, empty=True))
+        known = [(row["leaf"], row["call"]) for row in cast("list[dict[str, str]]", list(rows_of(trained.run.asked)))]
+        inquiry = Inquiry(ledger, empty=True)
+        found = judging.grade(answers, inquiry, lambda uses: note_uses(trained.run, [*known, *uses]))
     if found.failed:
         what = f"{found.failed.total()} answers have no grade yet"
         fix = "see to the judge's server, then run the same command again: it asks for these alone"

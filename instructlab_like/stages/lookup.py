@@ -227,8 +227,11 @@ def refresh(run: Run) -> None:
             lookup.index(path)
 
 
-def uses(run: Run) -> Iterator[tuple[str, str]]:
-    """Every use of a call by a leaf, as leaf and call key: planned, on the way to a sample, the reason of a verdict."""
+def uses(run: Run, *, evaluated: bool = True) -> Iterator[tuple[str, str]]:
+    """Every use of a call by a leaf, as leaf and call key: planned, on the way to a sample, the reason of a verdict.
+
+    Those of its evaluation, too, if `evaluated`.
+    """
     for row in rows_of(run.plan):
         task = cast("TaskRow", row)
         if task["method"] == "teacher":
@@ -236,7 +239,7 @@ def uses(run: Run) -> Iterator[tuple[str, str]]:
     for sample in samples_of(run):
         for call in calls_of(sample):
             yield sample["lineage"]["leaf"], call
-    for path in (run.judged, run.asked):
+    for path in (run.judged, run.asked) if evaluated else (run.judged,):
         for row in rows_of(path):
             told = cast("dict[str, str]", row)
             yield told["leaf"], told["call"]

@@ -26,6 +26,7 @@ from instructlab_like.generation.ledger import Spent
 from instructlab_like.recipe import EvaluateRecipe, TeacherRecipe
 from instructlab_like.records import Answer, Item, Prompt, digest
 from instructlab_like.stages.inquiry import Inquiry, Replies, reworded
+from instructlab_like.teachers import open_teacher
 
 AT_ONCE = 16  # questions that a server is asked, unless the recipe's batch is smaller
 PATIENCE = 120.0  # seconds without any answer of a server
@@ -69,6 +70,14 @@ class Students:
     def names(self) -> list[str]:
         return [BASE, *(name for name, _ in self.checkpoints)]
 
+    def ready(self, recipe: EvaluateRecipe) -> None:
+        """Raise InputError for what is known to be wrong with a server's address or key before the first question."""
+        for one in self.served.values():
+            try:
+                open_teacher(recipe_of(one, recipe.key_env, recipe.batch))  # holds nothing until it is asked
+            except IlkError as error:
+                raise reworded(error, WORDS) from error
+
     def identities(self, trained: str) -> dict[str, object]:
         """By what a server's answers are known: all but the question that decides which are taken from the ledger."""
         told = {name: Inquiry.identity(recipe_of(one)) for name, one in self.served.items()}
@@ -111,6 +120,9 @@ def enrolled(model: str, checkpoints: Sequence[str], own: tuple[str, Path]) -> S
             raise InputError("this run has no adapter", where=str(own[1]), fix=fix)
         taken = (own,)
     found = Students(base, taken)
+    if len(set(found.names)) < len(found.names) or "" in found.names:
+        fix = "name folders and served models so that they can be told apart"
+        raise InputError("two checkpoints have one name, or one has none", where=", ".join(checkpoints), fix=fix)
     check(found)
     return found
 
@@ -180,14 +192,22 @@ def recipe_of(student: Served, key_env: str | None = None, batch: int = AT_ONCE)
 
 
 def ask(
-    students: Students, items: Sequence[Item], recipe: EvaluateRecipe, inquiry: Inquiry, *, trained: str = ""
+    students: Students,
+    items: Sequence[Item],
+    recipe: EvaluateRecipe,
+    inquiry: Inquiry,
+    *,
+    trained: str = "",
+    heard: Heard | None = None,
 ) -> Heard:
     """Put every item to every served student; the inquiry takes empty answers for answers.
+
+    What is asked for whom is in `heard` before it is asked, for the case that the asking ends early.
 
     Raises TeacherError for a server that is gone or answers nothing, InputError for what was told wrong: the same
     command goes on, and asks nothing again.
     """
-    heard = Heard()
+    heard = heard or Heard()
     for name, student in students.served.items():
         told = recipe_of(student, recipe.key_env, recipe.batch)
         edition = students.edition(name, trained)
@@ -197,10 +217,10 @@ def ask(
             for item in items
             if item.metric != "perplexity"
         }
+        heard.uses += [(item.leaf, prompts[item.id].key) for item in items if item.id in prompts]
         replies = put(inquiry, prompts, told)
         heard.answers[name] = [answer_of(item, name, prompts, replies) for item in items]
         heard.failed.update(failure.kind for failure in replies.failures.values() if failure.kind != "refused")
-        heard.uses += [(item.leaf, prompts[item.id].key) for item in items if item.id in prompts]
     heard.spent = inquiry.ledger.spent_by()
     return heard
 

@@ -171,3 +171,8 @@ def test_a_url_without_a_name_is_a_mistake_and_a_token_is_not_shown() -> None:
         served("@http://h/v1?token=t")
     assert "token" not in str(caught.value)
     assert Served(name="m", url="http://h/v1?token=t", edition="2").told == "m@http://h/v1#2"
+
+
+@pytest.mark.parametrize("reply", ["\u0130. yes", "(\u017f) so", "\u212a: kelvin", "\u0130"])
+def test_a_letter_that_only_folds_to_one_of_ours_names_no_option(reply: str) -> None:
+    assert chosen(CITIES, reply) is None

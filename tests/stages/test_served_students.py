@@ -23,6 +23,7 @@ from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Answer
 from instructlab_like.stages import manifest, students
 from instructlab_like.stages.evaluate import evaluate
+from instructlab_like.stages.forget import discard
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.workspace import Run, read_records
 
@@ -419,3 +420,51 @@ def test_a_server_that_is_no_server_of_models_is_one_clear_message(
     assert told in str(caught.value)
     assert "teacher" not in str(caught.value)
     assert not run.summary.exists()
+
+
+def test_an_evaluation_that_was_stopped_knows_whose_the_paid_calls_are(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `ilk runs clean --calls` would offer them as needed by no leaf."""
+    with TeacherServer(answer=knows) as server:
+        evaluate(run, of(server, "small"))
+        answered = {row["call"] for row in map(orjson.loads, run.asked.read_bytes().splitlines())}
+
+        def stopped(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("instructlab_like.stages.students.put", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(run, of(server, "small", "tuned"))
+    noted = {row["call"] for row in map(orjson.loads, run.asked.read_bytes().splitlines())}
+    assert answered <= noted
+
+
+def test_forgetting_one_leaf_after_another_keeps_what_was_paid_for_those_that_stay(run: Run) -> None:
+    with TeacherServer(answer=knows) as server:
+        evaluate(run, of(server))
+    noted = [orjson.loads(line) for line in run.asked.read_bytes().splitlines()]
+    assert {row["leaf"] for row in noted} == {WRITTEN, MIXED}
+    discard(run, [WRITTEN])
+    kept = [orjson.loads(line) for line in run.asked.read_bytes().splitlines()]
+    assert kept == [row for row in noted if row["leaf"] == MIXED]
+    discard(run, [WRITTEN])
+    assert [orjson.loads(line) for line in run.asked.read_bytes().splitlines()] == kept
+    discard(run, [MIXED])
+    assert not run.asked.exists()
+
+
+def test_a_wrong_address_does_not_throw_away_a_finished_evaluation(run: Run) -> None:
+    with TeacherServer(answer=knows) as server:
+        evaluate(run, of(server))
+        with pytest.raises(InputError):
+            evaluate(run, of(server, "small").model_copy(update={"checkpoints": ("tuned@http://joe:pw@host/v1",)}))
+    assert "evaluate" in manifest.read(run).inputs
+
+
+def test_two_checkpoints_of_one_name_are_refused(run: Run) -> None:
+    with TeacherServer(answer=knows) as server:
+        urls = tuple(f"tuned@{server.url}?k={number}" for number in range(2))
+        twins = of(server).model_copy(update={"checkpoints": urls})
+        with pytest.raises(InputError, match="one name"):
+            evaluate(run, twins)
