@@ -44,7 +44,7 @@ ORDERS = {
         document=_keys("repo", "commit", "patterns"),
         seed_examples=_SEED,
     ),
-    HELD_OUT: _keys("questions", questions=_keys(_ASKED, "answer", "accept", "metric")),
+    HELD_OUT: _keys("questions", questions=_keys(_ASKED, "answer", "accept", "metric", "options", "rubric")),
     SIMULATION: _keys(
         "parameters",
         "questions",
