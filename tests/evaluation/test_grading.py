@@ -275,7 +275,17 @@ def test_a_text_that_holds_a_mark_gets_another(monkeypatch: pytest.MonkeyPatch) 
             "[INST]",
             "<start_of_turn>model",
         ),
-        *("<think>", "</think>", "</reasoning>", "<end_of_turn>", "<<SYS>>", "<</SYS>>", "<｜User｜>", "[SYSTEM_PROMPT]", "<eos>"),
+        *(
+            "<think>",
+            "</think>",
+            "</reasoning>",
+            "<end_of_turn>",
+            "<<SYS>>",
+            "<</SYS>>",
+            "<｜User｜>",
+            "[SYSTEM_PROMPT]",
+            "<eos>",
+        ),
     ],
 )
 def test_what_would_end_a_turn_is_broken_up(text: str) -> None:
