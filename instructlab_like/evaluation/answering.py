@@ -17,7 +17,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from instructlab_like.errors import InputError, ModelError, StoppedError
 from instructlab_like.evaluation.cache import Cache
-from instructlab_like.evaluation.endpoint import NOTHING_YET, UNJUDGED
+from instructlab_like.evaluation.endpoint import NOTHING_YET
+from instructlab_like.evaluation.grading import NO_JUDGE
 from instructlab_like.evaluation.likelihood import (
     LIKELIHOOD,
     Continuation,
@@ -314,5 +315,5 @@ def _answer(item: Item, name: str, said: Mapping[Ids, Said], ids: Ids, limits: L
     if said[ids].text and not text:
         return Answer(item=item.id, model=name, text="", score=None, unscored=NOTHING_YET)
     if item.metric == "judge":
-        return Answer(item=item.id, model=name, text=text, score=None, unscored=UNJUDGED)
+        return Answer(item=item.id, model=name, text=text, score=None, unscored=NO_JUDGE)
     return Answer(item=item.id, model=name, text=text, score=score(item, text))

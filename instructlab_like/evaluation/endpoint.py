@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 
 from instructlab_like.errors import InputError
+from instructlab_like.evaluation.grading import NO_JUDGE
 from instructlab_like.evaluation.questions import with_options
 from instructlab_like.evaluation.score import score, words
 from instructlab_like.generation.ledger import Failure
@@ -23,7 +24,6 @@ CHOOSE = "Answer with the letter of the right option and nothing else."
 NO_ODDS = "an endpoint gives no odds of a text"
 NO_OPTION = "no option in its reply"
 NOTHING_YET = "cut off in its thoughts: raise max_new_tokens"
-UNJUDGED = "not judged yet: no judge is named"
 # Of what servers say of a prompt that is too long: vLLM, OpenAI, llama.cpp, SGLang and text-generation-inference.
 TOO_LONG = re.compile(
     r"context[ _](?:length|size|window)|exceed_context|the context holds|inputs`? (?:tokens|must have less)", re.I
@@ -109,7 +109,7 @@ def answered(item: Item, model: str, text: str, *, cut: bool = False) -> Answer:
     if cut and not told:
         return Answer(item=item.id, model=model, text="", score=None, unscored=NOTHING_YET)
     if item.metric == "judge":
-        return Answer(item=item.id, model=model, text=told, score=None, unscored=UNJUDGED)
+        return Answer(item=item.id, model=model, text=told, score=None, unscored=NO_JUDGE)
     if item.metric != "choice":
         return Answer(item=item.id, model=model, text=told, score=score(item, told))
     place = chosen(item.options, told)

@@ -10,7 +10,7 @@ from instructlab_like.errors import InputError
 from instructlab_like.evaluation.met import Met
 from instructlab_like.generation import simulation
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import HeldOut, Item, Leaf, digest, ngrams, normalise, with_context
+from instructlab_like.records import HeldOut, Item, Leaf, digest, normalise, with_context
 
 
 def items(
@@ -130,15 +130,6 @@ def shared(made: Iterable[Item], avoid: Collection[str]) -> list[Item]:
     """The items whose question is among the normalised texts of `avoid`, or has eight words in a row of one."""
     met = Met(avoid)
     return [item for item in made if met.shares(item.question)]
-
-
-def overlaps(asked: Iterable[Item], questions: Iterable[str]) -> list[Item]:
-    """The items that share an 8-gram with one of `questions` (user turns as they were put to a model).
-
-    An item with a passage is compared by its passage: "Sum this up." may be asked again, about another text.
-    """
-    met = {gram for question in questions for gram in ngrams(question)}
-    return [item for item in asked if not met.isdisjoint(ngrams(item.context or item.question))]
 
 
 def _cluster(leaf: Leaf, held: HeldOut) -> str | None:

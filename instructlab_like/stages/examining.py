@@ -8,7 +8,7 @@ from typing import NamedTuple
 from instructlab_like.console import warn, working
 from instructlab_like.evaluation import outside
 from instructlab_like.evaluation.exam import exam, untouched
-from instructlab_like.evaluation.items import base_items, distinct, from_file, items, seen
+from instructlab_like.evaluation.items import base_items, distinct, from_file, items, refuse_teachers, seen
 from instructlab_like.evaluation.met import Met
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Item, Knowledge, Leaf, Row, Sample, normalise, with_context
@@ -24,10 +24,13 @@ class Gathered(NamedTuple):
 def gathered(run: Run, generated: GenerateRecipe, leaves: Sequence[Leaf], recipe: EvaluateRecipe) -> Gathered:
     """All that the recipe asks of the run's leaves and of the base's own tasks, in this order.
 
-    Raises InputError for questions that cannot be read, or that have two right answers.
+    Raises InputError for questions that cannot be read, that have two right answers, or that a teacher of the run made.
     """
     met = seen_questions(run, leaves)
     brought = outside.read(recipe.items, leaves=[leaf.path for leaf in leaves])
+    if any(item.maker for item in brought):
+        samples = read_records(run.samples, Sample)
+        refuse_teachers(brought, {one.lineage.model for one in samples if one.lineage.method == "teacher"})
     own = base_items(find(recipe.base_tasks)) if recipe.base_tasks else []
     knowledge = {leaf.path for leaf in leaves if isinstance(leaf, Knowledge)}
     written = [item for leaf in leaves for item in from_file(leaf)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from instructlab_like.errors import InputError
-from instructlab_like.evaluation.items import base_items, from_file, item_id, items, overlaps, seen, shared
+from instructlab_like.evaluation.items import base_items, from_file, item_id, items, seen, shared
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import (
     DocumentSource,
@@ -83,22 +83,6 @@ def test_a_question_about_a_passage_is_known_only_with_its_passage() -> None:
     leaf = skill(held("Shorten this.", context=PASSAGE))
     assert items([leaf], recipe=RECIPE, avoid={normalise("Shorten this.")})
     assert not items([leaf], recipe=RECIPE, avoid={normalise(with_context("Shorten this.", PASSAGE))})
-
-
-def test_eight_words_in_a_row_are_an_overlap() -> None:
-    long = "At what hour does the morning ferry leave the north quay on weekdays?"
-    asked = from_file(knowledge(held(long), held("When?"), held("Who steers it?", "Ana")))
-    assert [item.question for item in overlaps(asked, ["So at what hour does the morning ferry leave, then?"])] == [
-        long
-    ]
-    assert [item.question for item in overlaps(asked, ["WHEN", "Who steers it now?"])] == ["When?"]
-    assert overlaps(asked, ["What is the hour at which the morning ferry leaves?"]) == []
-
-
-def test_a_passage_decides_for_questions_about_it() -> None:
-    asked = from_file(skill(held("Shorten this.", context=PASSAGE)))
-    assert overlaps(asked, ["Shorten this."]) == []
-    assert overlaps(asked, [f"{PASSAGE}\n\nMake it rhyme."]) == asked
 
 
 def by_model(question: str, *, maker: str = "examiner", leaf: str = "knowledge/ferries") -> Item:

@@ -31,7 +31,7 @@ from instructlab_like.evaluation import likelihood
 from instructlab_like.evaluation.answering import answer
 from instructlab_like.evaluation.cache import Cache
 from instructlab_like.evaluation.choices import NOT_FINITE, pick
-from instructlab_like.evaluation.endpoint import UNJUDGED
+from instructlab_like.evaluation.grading import NO_JUDGE
 from instructlab_like.evaluation.likelihood import Continuation, Reader, Row, batches, rows, weigh, weigh_all, windows
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Answer, Item, Metric
@@ -404,7 +404,7 @@ def test_floats_come_back_as_they_were_put(tmp_path: Path) -> None:
 def test_a_judged_answer_waits_for_its_judge(tiny: Path) -> None:
     given = next(one for one in ask(tiny) if one.item == "7")
     assert given.text
-    assert (given.score, given.unscored, given.unanswered) == (None, UNJUDGED, None)
+    assert (given.score, given.unscored, given.unanswered) == (None, NO_JUDGE, None)
 
 
 def test_logits_of_bfloat16_are_weighed_in_float32(tiny: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from leaf_files import knowledge, skill, write_leaf
 
+from instructlab_like.errors import InputError
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
-from instructlab_like.records import Chunk, Item, RulesTask
-from instructlab_like.stages.examining import examined, seen_questions, taught_chunks
+from instructlab_like.records import Chunk, Item, RulesTask, Sample
+from instructlab_like.stages.examining import examined, gathered, seen_questions, taught_chunks
 from instructlab_like.stages.generate import generate
 from instructlab_like.stages.library import read_chunks, read_leaves
-from instructlab_like.workspace import Run, read_records
+from instructlab_like.workspace import Run, read_records, write_records
 
 OSLEN = "knowledge/towns/oslen"
 BUILDERS = ["Ada Quill", "Mark Dallow", "Jon Feldt", "Nora Gell", "Lisa Torn", "Erik Saul", "Clara Nimm", "Peter Vaun"]
@@ -87,3 +88,30 @@ def test_documents_that_cannot_be_had_are_said(tmp_path: Path, capsys: pytest.Ca
     (Path(recipe.taxonomy) / OSLEN / "oslen.md").unlink()
     assert asked(run, recipe, closed_book=5) == []
     assert f"{OSLEN}: no questions about its documents: " in capsys.readouterr().err
+
+
+def test_a_document_that_was_edited_since_does_not_become_unread(tmp_path: Path) -> None:
+    """Its chunks have other ids then; what was trained of it was trained all the same."""
+    run, recipe = made(tmp_path)
+    document = tmp_path / "taxonomy" / OSLEN / "oslen.md"
+    document.write_text(f"{DOCUMENT}\n", encoding="utf-8")
+    assert {item.source for item in asked(run, recipe, closed_book=100, choices=100, open_book=100)} <= {"closed-book"}
+
+
+def test_questions_that_a_teacher_of_the_run_made_are_refused(tmp_path: Path) -> None:
+    run, recipe = made(tmp_path)
+    (first, *rest) = list(read_records(run.samples, Sample))
+    taught = first.lineage.model_copy(update={"method": "teacher", "model": "http:big"})
+    write_records(run.samples, [first.model_copy(update={"lineage": taught}), *rest])
+    brought = Item(
+        id="1", leaf=OSLEN, source="closed-book", question="Who paid for it?", answer="Ada", maker="http:small"
+    )
+    told = EvaluateRecipe(
+        items=(str(tmp_path / "brought.jsonl"),), base_tasks="", closed_book=0, choices=0, open_book=0
+    )
+    leaves = read_leaves(Path(recipe.taxonomy), ())
+    write_records(tmp_path / "brought.jsonl", [brought])
+    assert [item.maker for item in gathered(run, recipe, leaves, told).questions] == ["http:small"]
+    write_records(tmp_path / "brought.jsonl", [brought.model_copy(update={"maker": "http:big"})])
+    with pytest.raises(InputError, match="http:big made what is trained"):
+        gathered(run, recipe, leaves, told)
