@@ -10,56 +10,28 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from instructlab_like.console import say
-from instructlab_like.dataset.card import KNOWLEDGE, SKILLS, TEST
-from instructlab_like.dataset.mix import REPLAY
-from instructlab_like.errors import InputError, StoppedError
-from instructlab_like.evaluation.endpoint import asked as as_asked
-from instructlab_like.evaluation.endpoint import served
+from instructlab_like.dataset.card import TEST
+from instructlab_like.errors import InputError
 from instructlab_like.evaluation.leave_one_out import NOTHING, LeftOut, called, compare
 from instructlab_like.evaluation.summary import BASE
 from instructlab_like.generation.figures import span_of_time
-from instructlab_like.generation.ledger import Ledger
-from instructlab_like.recipe import EvaluateRecipe, TrainRecipe
+from instructlab_like.recipe import TrainRecipe
 from instructlab_like.records import Answer, Item, digest
-from instructlab_like.stages import manifest
-from instructlab_like.stages.evaluate import answer_here, base_model
-from instructlab_like.stages.grading import grader
-from instructlab_like.stages.inquiry import Inquiry, note_uses
-from instructlab_like.stages.lookup import rows_of
+from instructlab_like.stages import retrained
 from instructlab_like.stages.manifest import Manifest
-from instructlab_like.stages.model_card import WEIGHTS
-from instructlab_like.stages.students import read_choices
-from instructlab_like.stages.train import inputs_of, need_stack, train
-from instructlab_like.workspace import FORMAT, Run, dump, read_records, replacing, write_records
+from instructlab_like.stages.retrained import Trained, ask, copy, part, ready, seconds_taken
+from instructlab_like.stages.train import need_stack, train
+from instructlab_like.workspace import FORMAT, Run, read_records, write_records
 
 FILE = "leave-one-out.jsonl"  # of 6-evaluation
 FOLDER = "without"  # of 6-evaluation: a run for each leaf that was left out
 WITHOUT = "without"  # what a model trained without the leaf is called among answers
 ODD = re.compile(r"[^A-Za-z0-9_.-]")
 NAME = 48  # characters of a leaf's name in a folder's
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A run as it was trained and evaluated: what a training without a leaf is held against."""
-
-    run: Run
-    made: Manifest
-    recipe: TrainRecipe
-    asked: EvaluateRecipe
-    checkpoint: str  # the run's own adapter, among answers
-    rows: Counter[str]  # of the training files, by leaf
-
-    def digest(self, leaf: str) -> str:
-        """Of all that decides what leaving the leaf out shows."""
-        return inputs_of_leaf(self.made, leaf)
 
 
 def measured(run: Run, made: Manifest) -> tuple[LeftOut, ...]:
@@ -106,16 +78,6 @@ def leave_out(run: Run, made: Manifest, leaves: Sequence[str], *, checkpoint: st
         say(f"leave one out: {told_as(leaf)} done in {span_of_time(took)}{more}")
 
 
-def ready(run: Run, made: Manifest, checkpoint: str) -> Trained:
-    """The run, once it is sure that its adapter, its dataset and its answers belong together."""
-    if made.train is None or made.evaluate is None:
-        raise InputError("this run is not trained and evaluated", where=str(run.folder), fix="ilk train, ilk evaluate")
-    if made.inputs.get("train") != inputs_of(run, made.train):
-        what = "the adapter is not that of this dataset, base and recipe"
-        raise InputError(what, where=str(run.folder), fix="ilk train, then ilk evaluate, then this again")
-    return Trained(run, made, made.train, made.evaluate, checkpoint, rows_by_leaf(run.dataset))
-
-
 def outlook(trained: Trained, leaves: Sequence[str], todo: Sequence[str]) -> Iterator[str]:
     """What is going to be done, before it is."""
     known = len(leaves) - len(todo)
@@ -135,15 +97,6 @@ def told_as(leaf: str) -> str:
     return "another seed" if leaf == NOTHING else f"without {leaf}"
 
 
-def seconds_taken(run: Run) -> float | None:
-    """How long the run's own training took, by the times of its files; less where it was stopped and went on."""
-    first, last = run.training / "recipe.json", run.adapter / WEIGHTS
-    if not (first.is_file() and last.is_file()):
-        return None
-    took = last.stat().st_mtime - first.stat().st_mtime
-    return took if took > 0 else None
-
-
 # --- one leaf ---------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +110,7 @@ def without(trained: Trained, leaf: str) -> LeftOut:
     if (other.dataset / "data").is_dir():
         train(other, recipe_without(trained.recipe, leaf), agreed=True)
         shutil.rmtree(other.training / "checkpoints", ignore_errors=True)
-        answers = ask(trained, other, items)
+        answers = ask(trained, {WITHOUT: other.adapter}, items)
     else:
         say(f"leave one out: {told_as(leaf)} nothing is left to train on; what is left is the base")
         answers = called(WITHOUT, base)
@@ -170,7 +123,7 @@ def without(trained: Trained, leaf: str) -> LeftOut:
         without_it=answers,
         counts=trained.made.counts,
         enough=trained.asked.enough,
-        inputs=trained.digest(leaf),
+        inputs=inputs_of_leaf(trained.made, leaf),
         rows=(trained.rows[leaf], trained.rows.total()),
     )
 
@@ -182,28 +135,17 @@ def recipe_without(recipe: TrainRecipe, leaf: str) -> TrainRecipe:
 
 def derived(trained: Trained, leaf: str) -> Run:
     """The run without the leaf: its dataset, and a manifest that says so."""
-    run, made = trained.run, trained.made
-    assert made.generate is not None
-    other = Run(run.evaluation / FOLDER / slug(leaf))
-    excluded = (*made.generate.exclude, *([leaf] if leaf != NOTHING else []))
-    take_out(run.dataset, other.dataset, leaf)
-    before = manifest.read(other) if other.manifest.is_file() and other.format == FORMAT else Manifest()
-    manifest.write(
-        other,
-        made.model_copy(
-            update={
-                "generate": made.generate.model_copy(update={"exclude": excluded}),
-                "leaves": tuple(one for one in made.leaves if one.path != leaf),
-                "counts": tuple(one for one in made.counts if one.leaf != leaf),
-                "shortfalls": tuple(one for one in made.shortfalls if one.leaf != leaf),
-                "train": before.train,
-                "evaluate": None,
-                "inputs": {"generate": trained.digest(leaf)}
-                | {name: inputs for name, inputs in before.inputs.items() if name == "train"},
-            }
-        ),
+    run, told = trained.run, trained.made.generate
+    assert told is not None
+    place = run.evaluation / FOLDER / slug(leaf)
+    take_out(run.dataset, Run(place).dataset, leaf)
+    return retrained.derived(
+        trained,
+        place,
+        inputs=inputs_of_leaf(trained.made, leaf),
+        generate=told.model_copy(update={"exclude": (*told.exclude, *([leaf] if leaf != NOTHING else []))}),
+        without=leaf,
     )
-    return other
 
 
 def slug(leaf: str) -> str:
@@ -213,72 +155,14 @@ def slug(leaf: str) -> str:
 
 
 def take_out(dataset: Path, into: Path, leaf: str) -> None:
-    """Write the dataset's files without the leaf's rows, all others in their order.
+    """Write the dataset's files without the leaf's rows; its test rows, too, where anything is left to train."""
 
-    A phase that is left with rows that only repeat others' is no phase: its file is left out, as `ilk generate` would.
-    """
-    shutil.rmtree(into, ignore_errors=True)
-    for name in (KNOWLEDGE, SKILLS):
-        if any(own(row, name) and row["leaf"] != leaf for row in rows(dataset / name)):
-            copy(dataset / name, into / name, leaf)
+    def wanted(row: Mapping[str, object]) -> bool:
+        return row["leaf"] != leaf
+
+    part(dataset, into, wanted)
     if (into / "data").is_dir():
-        copy(dataset / TEST, into / TEST, leaf)
-
-
-def copy(source: Path, target: Path, leaf: str) -> None:
-    """The file without the leaf's rows; no file where none is left."""
-    if not any(row["leaf"] != leaf for row in rows(source)):
-        return
-    with replacing(target) as file:
-        for row in rows(source):
-            if row["leaf"] != leaf:
-                file.write(dump(row))
-
-
-def own(row: Mapping[str, object], name: str) -> bool:
-    """Whether the row belongs to the phase of this file, rather than keep older knowledge alive in it."""
-    return row["leaf"] != REPLAY and not (name == SKILLS and row.get("kind") == "knowledge")
-
-
-def rows_by_leaf(dataset: Path) -> Counter[str]:
-    return Counter(str(row["leaf"]) for name in (KNOWLEDGE, SKILLS) for row in rows(dataset / name))
-
-
-def rows(path: Path) -> Iterator[Mapping[str, object]]:
-    """The rows of a file of the dataset, as they are written; none of a file that is not there."""
-    return (cast("Mapping[str, object]", row) for row in rows_of(path))
-
-
-def ask(trained: Trained, other: Run, items: Sequence[Item]) -> list[Answer]:
-    """What the model without the leaf answers, asked as the others were. The base's answers are in the cache."""
-    recipe = trained.asked
-    model = base_model(trained.run, trained.made, recipe)
-    read_as_text = any(served(told) for told in recipe.checkpoints)  # so all of them chose in the same way
-    shown = [as_asked(item) for item in items] if read_as_text else items
-    answers = answer_here(trained.run, model, [(WITHOUT, other.adapter)], shown, recipe)
-    answers = read_choices(items, answers) if read_as_text else answers
-    return grade(trained, items, [one for one in answers if one.model == WITHOUT], model)
-
-
-def grade(trained: Trained, items: Sequence[Item], answers: Sequence[Answer], model: str) -> list[Answer]:
-    """The answers with the grades of the judge that graded the others; raises StoppedError where some are missing."""
-    told = trained.asked
-    if told.judge is not None:  # which was itself judged when the others were
-        judge = told.judge.model_copy(update={"pairwise": False, "planted": 0, "labels": ""})
-        told = told.model_copy(update={"judge": judge})
-    judging = grader(trained.run, trained.made, told, items, [model])
-    if judging.judge is None:
-        return judging.unjudged(answers).answers
-    judging.ready()
-    with Ledger(trained.run.ledger) as ledger:
-        known = [(row["leaf"], row["call"]) for row in cast("list[dict[str, str]]", list(rows_of(trained.run.asked)))]
-        inquiry = Inquiry(ledger, empty=True)
-        found = judging.grade(answers, inquiry, lambda uses: note_uses(trained.run, [*known, *uses]))
-    if found.failed:
-        what = f"{found.failed.total()} answers have no grade yet"
-        fix = "see to the judge's server, then run the same command again: it asks for these alone"
-        raise StoppedError(what, where=told.judge.model if told.judge else "", fix=fix)
-    return found.answers
+        copy(dataset / TEST, into / TEST, wanted)
 
 
 def remember(run: Run, made: Manifest, found: LeftOut) -> None:
