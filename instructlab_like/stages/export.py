@@ -15,7 +15,7 @@ from instructlab_like.dataset.write import write_pieces
 from instructlab_like.errors import InputError, explain
 from instructlab_like.evaluation import choices, score
 from instructlab_like.recipe import EvaluateRecipe
-from instructlab_like.records import Item, Leaf, LeafOrigin, Record, Row, Sample, blob_id, with_context
+from instructlab_like.records import Item, Leaf, LeafOrigin, Preference, Record, Row, Sample, blob_id, with_context
 from instructlab_like.stages import manifest
 from instructlab_like.stages.examining import gathered
 from instructlab_like.stages.library import read_leaves
@@ -64,6 +64,10 @@ class FinishedRun:
         for path in (self._run.samples, self._run.replaced):
             if path.is_file():
                 yield from read_records(path, Sample)
+
+    def preferences(self) -> Iterator[Preference]:
+        path = self._run.preferences
+        return read_records(path, Preference) if path.is_file() else iter(())
 
     def leaves(self) -> Sequence[Leaf]:
         if not self._root.is_dir():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,14 @@ from instructlab_like.records import Item, Message, Row, with_context
 from instructlab_like.stages import manifest, model_card
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.train import need_stack
+from instructlab_like.tuning import serving
 from instructlab_like.tuning.card import card as render
-from instructlab_like.workspace import Run, cores, find, read_records
+from instructlab_like.tuning.serving import Command
+from instructlab_like.workspace import Run, cores, find, read_records, write_whole
 
 PROMPTS = 32  # conversations that the merged model is compared on
+SERVED = "tuned"  # the model's name where it is served
+GGUF = "llama.cpp and Ollama take one GGUF file: `ilk export FOLDER --gguf merged` writes it"
 
 
 def export_merged(
@@ -55,20 +60,48 @@ def export_merged(
     say(f"export: {place} into {base}")
     with working("merging"):
         proof = merge(base, place, folder, kind=dtype, conversations=asked, card=card)
+    page = serving.page([serving.vllm(".", SERVED)], [GGUF])
+    write_whole(folder / serving.PAGE, page.encode("utf-8"))
     for line in proof.lines():
         say(f"  {line}")
-    say(f"export: merged model in {proof.kind} → {folder}")
+    say(f"export: merged model in {proof.kind} → {folder}; ready commands, also in {folder / serving.PAGE}:")
+    for command in commands(folder, base, place):
+        say(f"  {command.use}: {command.line}")
+    again = serving.joined("ilk", "export", "FOLDER", "--gguf", "merged", "--run", run.name)
+    say(f"  llama.cpp and Ollama: {again}")
 
 
-def one_target(target: str | None, merged: bool, data: Mapping[str, object], model: Mapping[str, object]) -> None:
-    """Raise InputError unless either a dataset's format or the model is asked for, with options of that alone."""
-    if (target is not None) == merged:
-        what = "both --for and --merged are given" if merged else "neither --for nor --merged is given"
-        raise InputError(what, where="ilk export", fix="--for NAME for the dataset, or --merged for the model")
-    others, belongs = (data, "--for") if merged else (model, "--merged")
-    for name, value in others.items():
-        if value is not None:
-            raise InputError(f"is an option of {belongs}", where=f"--{name.replace('_', '-')}", fix="leave it out")
+def commands(folder: Path, base: str, adapter: Path) -> Iterator[Command]:
+    """What serves the merged model, and the adapter on its base where vLLM takes it."""
+    yield serving.vllm(folder, SERVED)
+    told = json.loads((adapter / model_card.CONFIG).read_bytes())
+    plain = not (told.get("use_dora") or told.get("modules_to_save") or told.get("rank_pattern"))
+    found = serving.vllm_adapter(base, adapter, SERVED, int(told.get("r") or 0)) if plain else None
+    if found:
+        yield found
+
+
+def one_target(
+    wanted: Mapping[str, bool], options: Mapping[str, Mapping[str, object]], *, pushed: bool = False
+) -> None:
+    """Raise InputError unless one thing is asked for, with options of that alone.
+
+    `wanted`: which of --for, --merged, --gguf are given; `options`: by those that take them, the options' values.
+    `pushed`: what stands in the folder is to be uploaded, so nothing need be written.
+    """
+    given = [name for name, told in wanted.items() if told]
+    fix = "--for NAME for the dataset, --merged for the model, or --gguf merged for the model as one file"
+    if len(given) > 1:
+        raise InputError(f"both {' and '.join(given)} are given", where="ilk export", fix=fix)
+    if not given and not pushed:
+        raise InputError("neither --for nor --merged is given, nor --gguf", where="ilk export", fix=fix)
+    for belongs, values in options.items():
+        if set(belongs.split(" and ")) & set(given):
+            continue
+        for name, value in values.items():
+            if value is not None:
+                where = f"--{name.replace('_', '-')}"
+                raise InputError(f"is an option of {belongs}", where=where, fix="leave it out")
 
 
 def named(run: Run, adapter: str | None) -> Path:

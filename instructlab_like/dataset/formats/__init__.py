@@ -18,7 +18,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from instructlab_like.errors import InputError, explain
-from instructlab_like.records import Item, Leaf, Row, Sample
+from instructlab_like.records import Item, Leaf, Preference, Row, Sample
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class Material(Protocol):
 
     def samples(self) -> Iterator[Sample]:
         """All samples that were made, in plan order, kept or not."""
+
+    def preferences(self) -> Iterator[Preference]:
+        """The pairs of answers of which one is preferred, none if the run made none."""
 
     def leaves(self) -> Sequence[Leaf]:
         """The leaves as they stood when the run was made, without what lies beside their `qna.yaml`."""
