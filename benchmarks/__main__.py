@@ -1,4 +1,4 @@
-"""Run every benchmark and print its table: `python -m benchmarks [NAME …]`."""
+"""Run every benchmark and print its table: `python -m benchmarks [NAME …]`, or one with options of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ NAMES = (
     *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
 # Asked for by name: they make environments, or take long.
-OPTIONAL = ("peers", "training", "forgetting", "intervals", "lm_eval")
+OPTIONAL = ("peers", "training", "forgetting", "classify", "rewrite", "intervals", "lm_eval")
 
 
 def main() -> None:
-    for name in sys.argv[1:] or NAMES:
+    words = sys.argv[1:]
+    own = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    if own < len(words) and own != 1:
+        sys.exit("benchmarks: options belong to one benchmark, named before them")
+    for name in words[:own] or NAMES:
         if name not in (*NAMES, *OPTIONAL):
             sys.exit(f"benchmarks: no {name!r}; known: {', '.join((*NAMES, *OPTIONAL))}")
         print(f"== {name}", flush=True)

@@ -19,10 +19,14 @@ from instructlab_like.recipe import (
     EvaluateRecipe,
     FilterChoice,
     GenerateRecipe,
+    ImproveRecipe,
     JudgeRecipe,
     LoraRecipe,
     PhaseRecipe,
+    QualityRecipe,
     Recipe,
+    RouteRecipe,
+    TargetRecipe,
     TeacherRecipe,
     TrainRecipe,
 )
@@ -31,12 +35,16 @@ DOCS = Path(__file__).parent
 SECTIONS: list[tuple[str, type[Recipe]]] = [
     ("generate", GenerateRecipe),
     ("generate.teacher", TeacherRecipe),
+    ("generate.routes.ROLE[]", RouteRecipe),
+    ("generate.routes.ROLE[].quality", QualityRecipe),
+    ("generate.target", TargetRecipe),
     ("generate.filters[]", FilterChoice),
     ("train", TrainRecipe),
     ("train.lora", LoraRecipe),
     ("train.phases[]", PhaseRecipe),
     ("evaluate", EvaluateRecipe),
     ("evaluate.judge", JudgeRecipe),
+    ("improve", ImproveRecipe),
 ]
 
 
@@ -51,8 +59,8 @@ def recipes() -> str:
     lines = [
         "# Recipes",
         "",
-        "A recipe is a YAML file with up to three sections: `generate`, `train`, `evaluate`. Options of the command",
-        "line win over it; what was in force, defaults included, is written to `run.yaml`.",
+        "A recipe is a YAML file with up to four sections: `generate`, `train`, `evaluate`, `improve`. Options of",
+        "the command line win over it; what was in force, defaults included, is written to `run.yaml`.",
     ]
     for name, kind in SECTIONS:
         lines += ["", f"## {name}", "", "| option | type | default | meaning |", "|---|---|---|---|"]

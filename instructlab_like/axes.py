@@ -1,22 +1,28 @@
 """Axes of a flow: what a prompt is varied by, as personas, audiences or kinds of edge case; covered evenly, drawn from
-nothing but the recipe's seed and the values themselves.
+nothing but the recipe's seed and the values themselves. They stand in the flow, in a file beside it, or in the leaf.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, prod
 from pathlib import Path
+from typing import Literal, get_args
 
 from instructlab_like.errors import RecipeError, position
-from instructlab_like.records import digest, normalise
+from instructlab_like.records import Knowledge, Leaf, Seed, digest, normalise
 
 MOST_VALUES, LONGEST = 100_000, 2_000  # of an axis, and characters of one
 LARGEST = 16_000_000  # bytes of a file of values
 
+FROM = "from"  # the key of an axis whose values come from each leaf
+SHOWN = 300  # characters that a prompt sees of a value that a leaf gives
+
 Values = Mapping[str, str]  # by the name under which it is counted: what a template is shown
+Source = Literal["seeds", "branch", "answers"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,49 @@ class Axes:
         return {axis: self.values[axis][name] for axis, name in cell.items()}
 
 
+@dataclass(frozen=True)
+class FromLeaf:
+    """An axis whose values every leaf gives for itself: its seed examples, and the leaves beside it in its branch."""
+
+    source: Source
+
+    def values(self, leaf: Leaf, beside: Sequence[Leaf]) -> Values:
+        """Seed examples by number, each as its question; with `branch` the leaves beside it by path, as they say.
+
+        `answers` are the different answers of its seed examples, as they stand there.
+        """
+        if self.source == "answers":
+            return {answer: answer for answer in answers(leaf)}
+        found = {f"seed {seed.number}": shortened(matter(seed)) for seed in leaf.seeds}
+        if self.source == "branch":
+            found |= {other.path: shortened(described(other)) for other in beside}
+        return {name: text for name, text in found.items() if text}
+
+
+def answers(leaf: Leaf) -> tuple[str, ...]:
+    """The different answers of the leaf's seed examples, in their order: the classes of a leaf that classifies."""
+    return tuple(dict.fromkeys(" ".join(pair.answer.split()) for seed in leaf.seeds for pair in seed.pairs))
+
+
+def classifies(leaf: Leaf) -> bool:
+    """Whether its answers are classes: there are two or more, and at least one of them is given twice."""
+    return 1 < len(answers(leaf)) < sum(len(seed.pairs) for seed in leaf.seeds)
+
+
+def matter(seed: Seed) -> str:
+    return seed.pairs[0].question if seed.pairs else seed.context or ""
+
+
+def described(leaf: Leaf) -> str:
+    return f"{leaf.domain}: {leaf.outline}" if isinstance(leaf, Knowledge) else leaf.task
+
+
+def shortened(text: str) -> str:
+    """One line, cut behind a word where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN].rpartition(' ')[0] or line[:SHOWN]} …"
+
+
 def along(place: int, others: int, size: int) -> int:
     """Where an axis of this size stands: one step on at each place, and one more whenever it and the `others` before it
     have come round together; so every pair is met once in `others` × `size` places.
@@ -64,19 +113,34 @@ def along(place: int, others: int, size: int) -> int:
     return (place + place // (others * size // gcd(others, size))) % size
 
 
-def check(name: str, told: Sequence[str] | Values | str, *, beside: Path, where: str) -> Values:
-    """An axis as a flow's file tells it: a list, names with texts, or the name of a file with a value a line.
+def check(name: str, told: Sequence[str] | Values | str, *, beside: Path, where: str) -> Values | FromLeaf:
+    """An axis as a flow's file tells it: a list, names with texts, a file with a value a line, or `from` the leaf.
 
-    Raises RecipeError for a file that cannot be read, and for values that are empty, too long or there twice.
+    Raises RecipeError for a file that cannot be read, for values that are empty, too long or there twice, and for a
+    source that no leaf has.
     """
     if isinstance(told, str):
         return from_file(beside / told, where)
+    if isinstance(told, Mapping) and told.keys() == {FROM}:
+        return from_leaf(name, told[FROM], where)
+    if isinstance(told, Mapping) and len(told) == 1 and set(told.values()) <= set(get_args(Source)):
+        what = f"the axis {name!r} has {next(iter(told))!r} as its only value"
+        raise RecipeError(what, where=where, fix=f"did you mean {FROM!r}?")
     values = dict(told) if isinstance(told, Mapping) else {}
     for value in () if isinstance(told, Mapping) else told:
         if value in values:
             raise RecipeError(f"the axis {name!r} has {value[:80]!r} twice", where=where, fix="keep one of them")
         values[value] = value
     return fit(name, values, where)
+
+
+def from_leaf(name: str, told: str, where: str) -> FromLeaf:
+    for source in get_args(Source):
+        if told == source:
+            return FromLeaf(source)
+    near = difflib.get_close_matches(told, get_args(Source), n=1)
+    fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(get_args(Source))}"
+    raise RecipeError(f"the axis {name!r} is to come from {told[:80]!r}, which no leaf has", where=where, fix=fix)
 
 
 def from_file(path: Path, where: str) -> Values:

@@ -43,6 +43,10 @@ KNOWLEDGE: dict[str, object] = {
 FREEFORM: dict[str, object] = {
     "leaf": "compositional_skills/writing/refusal",
     "task": "Decline a request politely, with the reason and another offer.\n",
+    "answers": [
+        "I am sorry: dogs scare the cats here. The yard is free.",
+        "I am sorry: nobody is here on Sundays. Monday at eight suits us.",
+    ],
     "examples": [
         plain(Seed(number=number, line=number, pairs=(Pair(question=question, answer=answer),)))
         for number, (question, answer) in enumerate(
@@ -95,6 +99,8 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "answer": "I am sorry: the roofers need it until May.",
         "critique": "There is no other offer: say what can be borrowed instead.",
         "revision": "I am sorry: the roofers need it until May. The steps in the shed are free.",
+        "topic": "Decline: Can you open on Sunday?",
+        "label": "I am sorry: dogs scare the cats here. The yard is free.",
         "lesson": "Declining well takes three steps: say no, give the reason, offer something else. Example: …",
         "solution": "I am sorry, the ladder is lent until May; take the steps from the shed.",
     },

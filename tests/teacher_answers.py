@@ -18,6 +18,7 @@ LOW = 10  # in a hundred judgements
 FIELD = re.compile(r"\[([A-Z]+) 1\]\s*([^\n\[]*)")
 LINK = re.compile(r"\]\((?:[^()]|\([^()]*\))*\)")
 COUNT = re.compile(r"Write (\d+) new")
+CLASS, CLASSES = re.compile(r"^The class: (.+)$", re.MULTILINE), "The classes:\n"
 LARGEST_FORM = 4_000  # characters at the end of a prompt in which its form is looked for
 
 Texts = dict[str, str]
@@ -65,6 +66,8 @@ def groups(prompt: str, chance: int, *, good: bool) -> Iterator[Texts]:
             "REVISION": answer if settled else f"{answer.rstrip('.')}, no more and no less.",
             "CRITIQUE": "nothing to change" if chance % 4 == 0 else "Say that it is no more and no less than that.",
         }
+    elif CLASSES in prompt:
+        yield classified(prompt, chance, good=good)
     elif passage := inside(prompt, "passage"):
         yield from about(passage, chance, good=good)
     else:
@@ -109,6 +112,9 @@ def practising(prompt: str, chance: int) -> Iterator[Texts]:
     """The prompt's seed examples without end, each set in another situation, or asked about the prompt's text."""
     shown = list(examples(prompt)) or [("", "What is meant?", "What is said.")]
     given = "<context>\n" in prompt
+    if label := CLASS.search(prompt):
+        of_class = [one for one in shown if one[2] == label[1]]
+        shown = of_class or [("", f"What is it that everybody here calls {label[1]}?", label[1])]
     step = 0
     while True:
         lot = (chance >> (7 * step)) % (len(NAMES) * len(TOWNS) * len(DAYS))
@@ -122,6 +128,17 @@ def practising(prompt: str, chance: int) -> Iterator[Texts]:
             "ANSWER": reply,
         }
         step += 1
+
+
+def classified(prompt: str, chance: int, *, good: bool) -> Texts:
+    """The class of the prompt's question: of the example that it is made of, or the one that it names."""
+    asked = inside(prompt, "question") or ""
+    classes = re.findall(r"^- (.+)$", prompt.partition(CLASSES)[2].partition("\n\n")[0], re.MULTILINE)
+    alike = [reply for _, question, reply in examples(prompt) if question in asked]
+    found = (alike or [one for one in classes if f"calls {one}?" in asked] or classes)[0]
+    if not good and chance % 100 < LOW:
+        found = next(one for one in [*classes, "unclear"] if one != found)
+    return {"REASON": "That is what it is about.", "ANSWER": found}
 
 
 def examples(prompt: str) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -12,13 +13,13 @@ from generation.test_plan import chunks, knowledge, skill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructlab_like.axes import Axes, along
+from instructlab_like.axes import Axes, FromLeaf, along
 from instructlab_like.errors import InputError
-from instructlab_like.flows import Flow
+from instructlab_like.flows import Flow, load_flow
 from instructlab_like.generation.plan import starts
 from instructlab_like.generation.walk import Walk
 from instructlab_like.recipe import GenerateRecipe
-from instructlab_like.records import AskTask
+from instructlab_like.records import AskTask, Leaf
 
 VARIED = """\
 purpose: Questions by somebody, in a tone
@@ -135,6 +136,56 @@ def test_an_axis_that_only_a_later_step_shows_varies_what_follows_from_one_call(
     assert len(tasks) == 2 * len({task.prompt.key for task in tasks}) == 2 * len(list(combinations(range(5), 3)))
 
 
+BRANCHED = VARIED.replace("[a pilot, a nurse, a cook]", "{from: branch}")
+NEIGHBOUR = skill("compositional_skills/differences").model_copy(update={"task": "take  one number\nfrom another"})
+
+
+def drawn(flow: Flow, beside: Sequence[Leaf], prompts: int = 1_000) -> list[AskTask]:
+    recipe = GenerateRecipe.model_validate({"prompts_per_leaf": prompts, "temperature": 0.0})
+    with Walk([flow], recipe, {"asker": "http:teacher", "answerer": "http:teacher"}) as walk:
+        tasks = [start.task for start in starts([skill()], lambda _: (), walk, lambda _: beside)]
+    return [task for task in tasks if isinstance(task, AskTask)]
+
+
+def test_a_leaf_gives_the_values_of_an_axis_and_the_leaves_beside_it_the_others(tmp_path: Path) -> None:
+    tasks = drawn(flow_in(tmp_path, BRANCHED, templates=TEMPLATES), [NEIGHBOUR])
+    met = Counter(str((task.prompt.lineage.params or {})["who"]) for task in tasks)
+    assert met.keys() == {*(f"seed {number}" for number in range(1, 6)), NEIGHBOUR.path}
+    assert len(set(met.values())) == 1  # balanced
+    shown = {str((task.prompt.lineage.params or {})["who"]): task.prompt.messages[-1].content for task in tasks}
+    assert shown["seed 4"].startswith("question 4? asks")
+    assert shown[NEIGHBOUR.path].startswith("take one number from another asks")
+
+
+def test_with_seeds_the_leaves_beside_it_give_nothing(tmp_path: Path) -> None:
+    tasks = drawn(flow_in(tmp_path, BRANCHED.replace("from: branch", "from: seeds"), templates=TEMPLATES), [NEIGHBOUR])
+    assert {(task.prompt.lineage.params or {})["who"] for task in tasks} == {f"seed {number}" for number in range(1, 6)}
+
+
+@pytest.mark.parametrize("prompts", [3, 7, 12, 20])
+def test_few_prompts_show_each_topic_of_the_textbook_about_equally_often(prompts: int) -> None:
+    tasks = drawn(load_flow("textbook"), [NEIGHBOUR], prompts)
+    assert len(tasks) == prompts
+    met = Counter(str((task.prompt.lineage.params or {})["topic"]) for task in tasks)
+    assert len(met) == min(6, prompts)
+    assert max(met.values()) - min(met.values()) <= (1 if prompts > 3 else 0)
+    assert tasks == drawn(load_flow("textbook"), [NEIGHBOUR], prompts)
+
+
+def test_a_long_value_of_a_leaf_is_cut_behind_a_word(tmp_path: Path) -> None:
+    long = NEIGHBOUR.model_copy(update={"task": "word " * 1_000})
+    (value,) = [text for name, text in FromLeaf("branch").values(skill(), [long]).items() if name == long.path]
+    assert len(value) <= 302
+    assert value.endswith("word …")
+
+
+def test_a_key_from_beside_others_is_a_value_like_them(tmp_path: Path) -> None:
+    own = flow_in(
+        tmp_path, VARIED.replace("[a pilot, a nurse, a cook]", "{from: a sender, to: a reader}"), templates=TEMPLATES
+    )
+    assert own.values["who"] == {"from": "a sender", "to": "a reader"}
+
+
 def test_values_may_stand_in_a_file_a_line_each(tmp_path: Path) -> None:
     (tmp_path / "people.txt").write_text("a pilot\n\n  a cook who is late  \n", encoding="utf-8")
     own = flow_in(tmp_path, VARIED.replace("[a pilot, a nurse, a cook]", "people.txt"), templates=TEMPLATES)
@@ -146,6 +197,28 @@ def test_values_may_stand_in_a_file_a_line_each(tmp_path: Path) -> None:
     [
         ("[a pilot, a nurse, a cook]", "people.txt", "own.yaml:4:3: the file people.txt cannot be read"),
         ("[a pilot, a nurse, a cook]", "[a pilot, a pilot]", "own.yaml:4:3: the axis 'who' has 'a pilot' twice"),
+        (
+            "[a pilot, a nurse, a cook]",
+            "{from: brunch}",
+            "own.yaml:4:9: the axis 'who' is to come from 'brunch', which no leaf has\n  → did you mean 'branch'?",
+        ),
+        (
+            "[a pilot, a nurse, a cook]",
+            "{from: documents}",
+            "own.yaml:4:9: the axis 'who' is to come from 'documents', which no leaf has\n  → known: seeds, branch",
+        ),
+        (
+            "[a pilot, a nurse, a cook]",
+            "{from: [seeds]}",
+            "own.yaml:4:3: axes.who: is no list of values, no names with texts, no file, and no from:",
+        ),
+        (
+            "[a pilot, a nurse, a cook]",
+            "{form: seeds}",
+            "own.yaml:4:3: the axis 'who' has 'form' as its only value\n  → did you mean 'from'?",
+        ),
+        ("  who: [a pilot, a nurse, a cook]", "  whom: {from: seeds}", "own.yaml:4:3: no template on the way"),
+        ("  who: [a pilot, a nurse, a cook]", "  task: {from: seeds}", "own.yaml:4:3: the axis 'task' is a variable"),
         ("[a pilot, a nurse, a cook]", "[]", "own.yaml:4:3: the axis 'who' has no values"),
         ("curt: in five words at most", "curt: ' '", "own.yaml:5:3: the axis 'tone' has an empty value"),
         ("  tone:", "  task:", "own.yaml:5:3: the axis 'task' is a variable of the leaf"),

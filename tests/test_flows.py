@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "flows.md"
 TAXONOMY = shipped_root() / "taxonomy"
 NAMES = shipped_flows()
 ASKING = [name for name in NAMES if name not in ("rules", "simulation")]
-REVISING = [name for name in NAMES if name.startswith("revise-")]
+REVISING = [name for name in NAMES if name.startswith(("revise-", "self-improve-"))]
 TEMPLATE_NAMES = [path.relative_to(shipped_root() / FOLDER).as_posix() for path in shipped_templates()]
 # Templates that no shipped flow uses: filters ask them.
 LIBRARY = {
@@ -160,12 +160,19 @@ def test_a_flow_makes_samples_of_every_leaf_that_it_takes(asked: tuple[Flow, Wal
 
 def test_a_kept_sample_has_passed_every_step_in_order(asked: tuple[Flow, Walked]) -> None:
     taken, came = asked
-    steps = [(step.name, step.role, step.template) for step in taken.steps if isinstance(step, AskStep)]
-    judged = [step.name for step in taken.steps if isinstance(step, AskStep) for _ in step.keep]
+    asking = [step for step in taken.steps if isinstance(step, AskStep)]
     for one in came.finished:
         if one.kept:
-            assert [(turn.step, turn.role, turn.template) for turn in one.sample.lineage.turns] == steps
-            assert [step for step in map(step_of, one.verdicts) if step in judged] == judged
+            turns = [(turn.step, turn.role, turn.template) for turn in one.sample.lineage.turns]
+            passed_by = {
+                step_of(verdict) for verdict in one.verdicts if verdict.reason.partition(";")[0].endswith(" not asked")
+            }
+            steps = [step for step in asking if step.name not in passed_by]
+            assert turns == [(step.name, step.role, step.template) for step in steps]
+            assert all(step.when for step in asking if step.name in passed_by)
+            judged = [step.name for step in steps for _ in step.keep]
+            by_judges = [verdict for verdict in one.verdicts if not verdict.filter.endswith("/when")]
+            assert [step for step in map(step_of, by_judges) if step in judged] == judged
 
 
 def test_a_rejected_record_asks_nothing_more(asked: tuple[Flow, Walked]) -> None:
@@ -261,7 +268,7 @@ def test_a_pair_needs_two_of_three(name: str, score: str, kept: bool) -> None:
 
 @pytest.mark.parametrize("name", REVISING)
 def test_of_answer_and_revision_one_is_kept_and_a_better_one_is_a_preference(name: str) -> None:
-    came = walk(name)
+    came = walk(name, prompts=PROMPTS * (PAIRS if flow(name).begins_with_samples else 1))  # as many records for each
     ids = {one.sample.id: one for one in came.finished}
     better = [one for one in came.finished if "better" in map(step_of, one.verdicts)]
     unchanged = [

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from instructlab_like.errors import RecipeError, explain
 from instructlab_like.filters.judgement import Judgement
 from instructlab_like.filters.pool import Pool
-from instructlab_like.recipe import DEFAULT_FILTERS, FilterChoice
+from instructlab_like.recipe import DEFAULT_FILTERS, FilterChoice, TargetRecipe
 from instructlab_like.records import Item, Record, Sample, Seed, Simulation, Verdict, digest
 
 PHASES = ("shape", "novelty", "truth", "safety", "balance")
@@ -42,6 +42,7 @@ class Surroundings(Record):
     held_out: tuple[Item, ...] = ()
     leaves: Mapping[str, LeafFacts] = {}  # by path; those of samples from elsewhere are not in it
     seed: int = 0  # of all that is drawn
+    target: TargetRecipe | None = None  # the mix that is wanted of all samples together
 
 
 class Filter(BaseModel):

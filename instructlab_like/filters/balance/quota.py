@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
@@ -13,14 +12,12 @@ from pydantic import Field
 
 from instructlab_like.filters import SetFilter, Surroundings
 from instructlab_like.filters.judgement import Judgement, rejected
+from instructlab_like.filters.parts.difficulty import difficulty
 from instructlab_like.filters.pool import Pool
 from instructlab_like.records import Sample
 
 KEY = 8  # bytes of the lot that a sample draws
 SHOWN = 10  # groups named in the remarks
-STEP = re.compile(r"^\s*(?:[-*•]|\(?\w{1,2}[.)]|step \d+)\s", re.MULTILINE | re.IGNORECASE)
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-LONG_WORD = re.compile(r"[^\W\d_]{9,}")
 SHORTEST = 16  # words of the first group of lengths; each next one reaches twice as far
 Limit = Annotated[float, Field(ge=0)]
 
@@ -132,21 +129,6 @@ def length(sample: Sample) -> str:
     while most < count:
         most *= 2
     return f"up to {most} words"
-
-
-def difficulty(sample: Sample) -> str:
-    """What the lineage says, or a proxy without a model: steps, numbers, length, long words."""
-    told = (sample.lineage.params or {}).get("difficulty")
-    if told is not None:
-        return str(told)
-    words = len(sample.answer.split())
-    points = (
-        (len(STEP.findall(sample.answer)) >= 3)
-        + (len(NUMBER.findall(sample.question)) >= 3)
-        + (words > 80)
-        + (words >= 6 and 6 * len(LONG_WORD.findall(sample.answer)) >= words)
-    )
-    return ("proxy-easy", "proxy-medium", "proxy-hard")[min(points, 2)]
 
 
 def allowed(sizes: Sequence[int], limit: float) -> int:

@@ -61,6 +61,18 @@ LETTERS = (
     ("ar", re.compile("[ةى]")),
     ("hi+mr+ne", re.compile("[\u0900-\u097f]")),
 )
+NAMES = {
+    "en": "English", "de": "German", "fr": "French", "es": "Spanish", "pt": "Portuguese", "it": "Italian",
+    "nl": "Dutch", "sv": "Swedish", "da+nb": "Danish or Norwegian", "fi": "Finnish", "et": "Estonian", "pl": "Polish",
+    "cs+sk": "Czech or Slovak", "hr+sr+bs+sl": "Croatian, Serbian, Bosnian or Slovene", "ro": "Romanian",
+    "hu": "Hungarian", "tr": "Turkish", "ca": "Catalan", "id+ms": "Indonesian or Malay", "vi": "Vietnamese",
+    "sw": "Swahili", "lt": "Lithuanian", "lv": "Latvian", "sq": "Albanian", "tl": "Tagalog", "ru": "Russian",
+    "uk": "Ukrainian", "bg+mk": "Bulgarian or Macedonian", "sr": "Serbian", "ar": "Arabic", "fa": "Persian",
+    "ur": "Urdu", "hi+mr+ne": "Hindi, Marathi or Nepali", "zh": "Chinese", "ja": "Japanese", "ko": "Korean",
+    "th": "Thai", "el": "Greek", "he": "Hebrew", "hy": "Armenian", "ka": "Georgian", "bn": "Bengali", "ta": "Tamil",
+    "te": "Telugu", "cyrillic": "Cyrillic script", "arabic": "Arabic script", "devanagari": "Devanagari",
+    "latin": "Latin script",
+}  # fmt: skip
 FEWEST = 3  # function words of another language
 SHARE = 0.15  # of them, of all words
 RATIO = 3  # of them, to those of the language that is expected
@@ -100,6 +112,21 @@ def languages() -> tuple[Language, ...]:
         elif line and not line.startswith("#"):
             found[-1] = found[-1]._replace(words=found[-1].words | frozenset(line.split()))
     return tuple(found)
+
+
+@cache
+def known() -> frozenset[str]:
+    """The names of all languages that can be told."""
+    return frozenset(NAMES) - {"latin", *(script for script, _, _ in SHARED)}
+
+
+def named(told: str) -> str:
+    """The language that somebody means by its name here or in English, or by one of a group; "" for none."""
+    wanted = told.strip().casefold()
+    for name, english in NAMES.items():
+        if name in known() and wanted in (name, *name.split("+"), *re.split(r", | or ", english.casefold())):
+            return name
+    return ""
 
 
 @cache

@@ -9,13 +9,15 @@ from pydantic import Field
 from instructlab_like.filters import LeafFacts, LeafFilter
 from instructlab_like.filters.judgement import Judgement, kept, not_applied, rejected
 from instructlab_like.filters.parts.asked import asks_for
-from instructlab_like.filters.parts.languages import main_language, other_language, telling_words
+from instructlab_like.filters.parts.languages import NAMES, main_language, named, other_language, telling_words
 from instructlab_like.filters.parts.wording import read
 from instructlab_like.records import Sample, Seed
 
 AS_SEEDS = kept("in the language of the seed examples, as far as it can be told")
 NO_SEEDS = not_applied("the leaf has no seed examples whose language can be told")
 NAMED = not_applied("the question names a language")
+AS_ASKED = kept("in the language that its flow asked for, as far as it can be told")
+UNTOLD = not_applied("its flow asked for a language that cannot be told")
 SURE = 3  # different words that only the expected language has, and the share of them, that need no second look
 SURE_SHARE = 0.08
 
@@ -27,7 +29,7 @@ class Language(LeafFilter):
     Told by script and function words, for 44 languages; close relatives (Danish and Norwegian, Czech and Slovak,
     Serbian and Croatian, Indonesian and Malay) are not told apart. Code, formulas, names and short texts are not
     judged, nor is a sample whose question names a language, or asks for a translation. Not applied to samples of
-    unknown leaves.
+    unknown leaves. Where an axis of the flow is called `language`, the language that it names is the one.
     """
 
     version: ClassVar[int] = 1
@@ -36,6 +38,22 @@ class Language(LeafFilter):
     """Fewest different words, names not counted, that are judged; two characters of Chinese or Japanese make one."""
 
     def judge(self, sample: Sample, leaf: LeafFacts) -> Judgement:
+        wanted = (sample.lineage.params or {}).get("language")
+        if sample.lineage.method == "teacher" and wanted and (code := named(str(wanted))):
+            return self.as_asked(sample, code)
+        told = self.as_seeds(sample, leaf)
+        return UNTOLD if sample.lineage.method == "teacher" and wanted and not told.keep else told
+
+    def as_asked(self, sample: Sample, language: str) -> Judgement:
+        """Whether a sample is in the language that its flow asked for."""
+        for part, text in (("question", sample.question), ("answer", sample.answer)):
+            if other := other_language(text, frozenset((language,)), self.min_words):
+                found = NAMES.get(other[0], "another language")
+                what = f"the {part} is in {found}, and {NAMES[language]} was asked for"
+                return rejected("other-language", what, score=round(other[1], 3))
+        return AS_ASKED
+
+    def as_seeds(self, sample: Sample, leaf: LeafFacts) -> Judgement:
         seeds = languages_of(leaf)
         if not seeds.questions and not seeds.answers:
             return NO_SEEDS
@@ -63,18 +81,6 @@ class SeedLanguages(NamedTuple):
     telling: dict[str, frozenset[str]]  # of question and answer: words that only the one language has
 
 
-NAMES = {
-    "en": "English", "de": "German", "fr": "French", "es": "Spanish", "pt": "Portuguese", "it": "Italian",
-    "nl": "Dutch", "sv": "Swedish", "da+nb": "Danish or Norwegian", "fi": "Finnish", "et": "Estonian", "pl": "Polish",
-    "cs+sk": "Czech or Slovak", "hr+sr+bs+sl": "Croatian, Serbian, Bosnian or Slovene", "ro": "Romanian",
-    "hu": "Hungarian", "tr": "Turkish", "ca": "Catalan", "id+ms": "Indonesian or Malay", "vi": "Vietnamese",
-    "sw": "Swahili", "lt": "Lithuanian", "lv": "Latvian", "sq": "Albanian", "tl": "Tagalog", "ru": "Russian",
-    "uk": "Ukrainian", "bg+mk": "Bulgarian or Macedonian", "sr": "Serbian", "ar": "Arabic", "fa": "Persian",
-    "ur": "Urdu", "hi+mr+ne": "Hindi, Marathi or Nepali", "zh": "Chinese", "ja": "Japanese", "ko": "Korean",
-    "th": "Thai", "el": "Greek", "he": "Hebrew", "hy": "Armenian", "ka": "Georgian", "bn": "Bengali", "ta": "Tamil",
-    "te": "Telugu", "cyrillic": "Cyrillic script", "arabic": "Arabic script", "devanagari": "Devanagari",
-    "latin": "Latin script",
-}  # fmt: skip
 KNOWN: dict[int, tuple[tuple[Seed, ...], SeedLanguages]] = {}  # by identity of the seeds, which are kept with it
 MOST_KNOWN = 1024
 

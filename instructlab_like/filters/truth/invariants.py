@@ -11,10 +11,13 @@ from instructlab_like.filters import LeafFacts, LeafFilter
 from instructlab_like.filters.judgement import Judgement, kept, not_applied, rejected
 from instructlab_like.filters.parts.figure_support import borne_out, support
 from instructlab_like.filters.parts.figures import figures
+from instructlab_like.filters.parts.languages import main_language, named
 from instructlab_like.filters.parts.opposites import opposed
 from instructlab_like.filters.parts.ordinary import language
 from instructlab_like.filters.parts.proper import strangers
 from instructlab_like.filters.parts.sentences import TOKEN, Word, negates, word
+from instructlab_like.filters.parts.translated import Text, lost_names, lost_numbers, new_names
+from instructlab_like.filters.parts.translated import turned as turned_round
 from instructlab_like.records import Pair, Sample, Seed
 
 OTHER_FLOW = not_applied("made by another flow: it need not say the same as its seed example")
@@ -26,6 +29,7 @@ LINED = re.compile(r"^[ \t]*(\d{1,3})[.)](?=\s)", re.MULTILINE)
 WITHIN = re.compile(r"(?<=[a-zà-ÿ,;0-9)] )[A-ZÀ-Þ][\w’'-]*[a-zà-ÿ][\w-]*")
 COUNTING = 12
 SHOWN = 3  # numbers or names in a reason
+MORE, LESS = "has {} that its seed example has not: {}", "lacks {} of its seed example: {}"
 # What denies without a word for "not".
 DENYING = re.compile(
     r"\b(?:un(?:able|available|likely|willing|known|aware|clear)|impossible|incapable|lack\w*|fail\w*|refus\w+|declin\w+"
@@ -42,53 +46,92 @@ class Invariants(LeafFilter):
 
     - `number`: a number of the seed example is missing, or one is there that the seed example does not bear out, in
       any spelling, unit or form.
-    - `name`: likewise a name; not compared between languages, where names have other forms.
+    - `name`: likewise a name; in a translation a day or a month as well.
     - `negation`: one says "not" where the other does not, and nothing else in it turns the sense round; or a word
       stands in the place of its opposite.
 
     Questions are compared with the question, and answers with the answer, of the pair of the seed example that has most
     words in common with the sample. A name of the one may come up in the other, and a spelled number up to twelve may
-    be new ("here are three animals"). It judges samples of one flow only, and knows nothing of a change of meaning in
-    plain words ("the baker" for "the butcher").
+    be new ("here are three animals").
+
+    A sample in another language is compared as a translation; which language it is in, an axis of the flow called
+    `language` says, or else its words. In English, German, French, Spanish, Italian, Portuguese, Dutch and Polish
+    spelled numbers, days, months and denials are known; in others digits are compared, and names in Latin letters.
+    Names may be inflected, and common places have a name in each language. Names are told by capitals inside sentences,
+    in German, where every noun has one, only behind a title; so what a translation from English adds is not looked for,
+    and between German and another script names are not compared. Spelled ordinals and fractions, a one, abbreviations
+    and converted units are not compared either.
+
+    It judges samples of some flows only, and knows nothing of a change of meaning in plain words ("the baker" for "the
+    butcher").
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
-    flow: str = "augment"
-    """Whose samples are to mean the same as their seed example: a flow's name."""
+    flow: str = "augment, translate"
+    """Whose samples are to mean the same as their seed example: a flow's name, or several with commas."""
     names: bool = True
     """Names are compared."""
     negations: bool = True
     """Negations and opposites are compared."""
 
     def judge(self, sample: Sample, leaf: LeafFacts) -> Judgement:
-        if sample.lineage.flow != self.flow:
+        if sample.lineage.flow not in [name.strip() for name in self.flow.split(",")]:
             return OTHER_FLOW
         pair = nearest(sample, leaf.seeds)
         if pair is None:
             return NO_SEED
-        for what, mine, theirs in (
+        mine, theirs = languages(sample, pair, leaf.seeds)
+        for what, own, other in (
             ("question", sample.question, pair.question),
             ("answer", sample.answer, pair.answer),
         ):
-            for rule, why in self.changes(mine, theirs, (sample.question, pair.question)):
+            if mine != theirs:
+                found = self.translated(Text(own, mine), Text(other, theirs))
+            else:
+                found = self.changes(own, other, (sample.question, pair.question))
+            for rule, why in found:
                 return rejected(rule, f"the {what} {why}")
         return SAME
 
     def changes(self, mine: str, theirs: str, asked: tuple[str, str]) -> Iterator[tuple[str, str]]:
         """What the text has otherwise than the seed example's, by rule."""
         if more := strange_numbers(mine, theirs, counting=COUNTING):
-            yield "number", f"has numbers that its seed example has not: {listed(more)}"
+            yield "number", MORE.format("numbers", listed(more))
         if lost := strange_numbers(theirs, mine):
-            yield "number", f"lacks numbers of its seed example: {listed(lost)}"
+            yield "number", LESS.format("numbers", listed(lost))
         alike = language(mine) == language(theirs)
         if self.names and alike:
             if strange := [*strangers(mine, theirs, asked[1]), *strange_capitals(mine, theirs)]:
-                yield "name", f"has names that its seed example has not: {listed(strange)}"
+                yield "name", MORE.format("names", listed(strange))
             if gone := [*strangers(theirs, mine, asked[0]), *strange_capitals(theirs, mine)]:
-                yield "name", f"lacks names of its seed example: {listed(gone)}"
+                yield "name", LESS.format("names", listed(gone))
         if self.negations:
             yield from turned(words(mine), words(theirs), (mine, theirs), alike=alike)
+
+    def translated(self, mine: Text, theirs: Text) -> Iterator[tuple[str, str]]:
+        """What a translation has otherwise, by rule."""
+        if more := lost_numbers(mine, theirs):
+            yield "number", MORE.format("numbers", listed(more))
+        if gone := lost_numbers(theirs, mine):
+            yield "number", LESS.format("numbers", listed(gone))
+        if self.names and (more := new_names(mine, theirs)):
+            yield "name", MORE.format("names", listed(more))
+        if self.names and (gone := lost_names(theirs, mine)):
+            yield "name", LESS.format("names", listed(gone))
+        if self.negations and turned_round(mine, theirs):
+            yield "negation", "denies what its seed example says, or says what it denies"
+
+
+def languages(sample: Sample, pair: Pair, seeds: Sequence[Seed]) -> tuple[str, str]:
+    """The languages of a sample and of the pair that it puts otherwise; the same where nothing says otherwise."""
+    every = [text for seed in seeds for one in seed.pairs for text in (one.question, one.answer)]
+    theirs = main_language([pair.question, pair.answer]) or main_language(every)
+    if wanted := named(str((sample.lineage.params or {}).get("language", ""))):
+        return wanted, theirs
+    mine = main_language([sample.question, sample.answer])
+    apart = language(f"{sample.question} {sample.answer}") != language(f"{pair.question} {pair.answer}")
+    return (mine, theirs) if mine and theirs and apart else (theirs, theirs)  # two ways of telling, for few words
 
 
 def strange_numbers(text: str, other: str, *, counting: int = 0) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from instructlab_like.filters import LeafFacts
 from instructlab_like.filters.shape.language import Language
-from instructlab_like.records import Pair, Seed
+from instructlab_like.records import Lineage, Pair, Sample, Seed
 
 PAIRS = {
     "English": (
@@ -105,3 +105,24 @@ def test_fewer_words_can_be_judged(sample):
     short = sample(asked, "Der Turm ist vierzig Meter hoch")
     assert not Language(min_words=4).judge(short, leaf("English")).keep
     assert Language(min_words=8).judge(short, leaf("English")).keep
+
+
+def put_into(language, name):
+    """A sample in one language of a flow that asked for another."""
+    question, answer = PAIRS[name]
+    params = {"language": language}
+    lineage = Lineage(leaf="a/b", leaf_blob="b", method="teacher", model="m", flow="translate", params=params)
+    return Sample(id="s", kind="freeform", question=question, answer=answer, lineage=lineage)
+
+
+@pytest.mark.parametrize("name", ["German", "French", "Spanish", "Polish", "Russian", "Japanese"])
+def test_the_language_that_an_axis_asks_for_is_the_one_that_counts(name):
+    assert Language().judge(put_into(name, name), leaf("English")).keep
+    left = Language().judge(put_into(name, "English"), leaf("English"))
+    assert (left.keep, left.rule) == (False, "other-language")
+    assert f"{name} was asked for" in left.reason
+
+
+def test_an_axis_that_names_no_language_that_can_be_told_rejects_nothing():
+    assert Language().judge(put_into("python", "English"), leaf("English")).applied
+    assert not Language().judge(put_into("Klingon", "German"), leaf("English")).applied

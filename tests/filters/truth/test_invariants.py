@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.planted import invariants
 from instructlab_like.filters import LeafFacts
 from instructlab_like.filters.parts.planting import FAULTS
 from instructlab_like.filters.truth.invariants import Invariants
@@ -168,6 +169,65 @@ def test_planted_changes_of_meaning_in_real_leaves_are_caught() -> None:
     assert made.total() > 200
     assert caught.total() / made.total() >= 0.95, (made, caught)
     assert lost == []
+
+
+TEA = ("Is tea served after 4 pm?", "Yes, on Monday.")
+SUM = ("How many are ninety-seven and two?", "99")
+HELLO = ("Say hello to Marek Zielony.", "Hello, Marek!")
+TRAIN = ("What is the train to Munich?", "It is 29 euros.")
+LIFT = ("The lift does not carry dogs.", "No dogs.")
+TOWER = ("The tower has 31 steps for three people, built by Ines Korvel.", "In 1931.")
+TRANSLATED = [  # from, into a language, question and answer there, and the rule that rejects them
+    (TEA, "German", "Wird nach 16 Uhr Tee serviert?", "Ja, am Montag.", ""),
+    (TEA, "de", "Wird nach 17 Uhr Tee serviert?", "Ja, am Montag.", "number"),
+    (TEA, "German", "Wird nach 16 Uhr Tee serviert?", "Ja, am Sonntag.", "name"),
+    (SUM, "fr", "Combien font quatre-vingt-dix-sept et deux ?", "99", ""),
+    (SUM, "French", "Combien font quatre-vingt-six et deux ?", "99", "number"),
+    (("Is 1,234.5 a sum?", "On 3 May 2024."), "Polish", "Czy 1234,5 to suma?", "3 maja 2024 r.", ""),
+    (HELLO, "pl", "Pozdrów Marka Zielonego.", "Cześć, Marku!", ""),
+    (HELLO, "Polish", "Pozdrów Piotra Zielonego.", "Cześć, Marku!", "name"),
+    (("Was kostet der Zug nach München?", "Er kostet 29 Euro."), "en", *TRAIN, ""),
+    (("Was kostet der Zug nach Berlin?", "Er kostet 29 Euro."), "English", *TRAIN, "name"),
+    (LIFT, "Spanish", "El ascensor no lleva perros.", "Ningún perro.", ""),
+    (LIFT, "es", "El ascensor lleva perros.", "Ningún perro.", "negation"),
+    (TOWER, "Finnish", "Tornissa on 31 porrasta kolmelle, rakensi Ines Korvel.", "Vuonna 1931.", ""),
+    (TOWER, "fi", "Tornissa on 37 porrasta kolmelle, rakensi Ines Korvel.", "Vuonna 1931.", "number"),
+    (TOWER, "fi", "Tornissa on 31 porrasta kolmelle, rakensi Mara Korvel.", "Vuonna 1931.", "name"),
+    (TOWER, "Russian", "В башне 31 ступень, построила Инес Корвел.", "В 1931 году.", ""),
+    (TOWER, "ru", "В башне 31 ступень, построила Инес Корвел.", "В 1941 году.", "number"),
+]
+
+
+@pytest.mark.parametrize(
+    ("original", "language", "question", "answer", "rule"),
+    TRANSLATED,
+    ids=[f"{one[2][:40]}-{one[4]}" for one in TRANSLATED],
+)
+def test_a_translation_keeps_numbers_names_and_denials(
+    original: tuple[str, str], language: str, question: str, answer: str, rule: str
+) -> None:
+    one = sample((question, answer), flow="translate")
+    one = one.model_copy(update={"lineage": one.lineage.model_copy(update={"params": {"language": language}})})
+    told = Invariants().judge(one, facts(seed(original)))
+    assert told.rule == rule, told.reason
+    assert told.keep == (not rule)
+
+
+def test_planted_changes_in_translations_are_caught_and_most_translations_kept() -> None:
+    """The figures of docs/filters.md: numbers and names at 0.95 at the least, in pairs written by hand."""
+    around = invariants.around()
+    made: Counter[str] = Counter()
+    caught: Counter[str] = Counter()
+    for case in invariants.cases(random.Random(20261122), 2_000):
+        kind = case.kind if case.bad else "sound"
+        made[kind] += 1
+        caught[kind] += not Invariants().judge(case.samples[-1], around.leaves[invariants.LEAF]).keep
+    assert len(invariants.translations()) >= 100
+    for rule in ("digit changed", "numeral changed", "name swapped", "name dropped"):
+        assert made[rule] > 100
+        assert caught[rule] / made[rule] >= 0.95, (rule, made, caught)
+    assert caught["denied"] / made["denied"] >= 0.9, (made, caught)
+    assert caught["sound"] / made["sound"] <= 0.05, (made, caught)
 
 
 def test_samples_of_other_flows_and_of_seeds_that_are_gone_are_not_judged() -> None:
