@@ -259,6 +259,10 @@ def generate(
     form: Annotated[
         Literal["text", "json"], typer.Option("--format", help="of what --dry-run and --probe say")
     ] = "text",
+    route: Annotated[
+        list[str] | None,
+        typer.Option("--route", help="ROLE=TEACHER of the recipe's teachers, for every leaf; may be given again"),
+    ] = None,
     yes: Agreed = False,
 ) -> None:
     """Plan, ask, parse, filter, and write the dataset. Run again after a stop: nothing is asked twice."""
@@ -274,6 +278,7 @@ def generate(
     told = teacher_options(recipe, teacher, teacher_model, key_env)
     chosen, overrides = generate_options(recipe, taxonomy, flow, told, mirror, document_host)
     overrides |= {"leaves": tuple(leaf) if leaf else None, "budget": budget_options(recipe, budget)}
+    overrides |= {"forced_routes": route_options(recipe, route)}
     made, price = load(GenerateRecipe, chosen, overrides), price_options(price_in, price_out)
     if changed:
         from instructlab_like.stages.scope import changed_leaves
@@ -306,6 +311,22 @@ def budget_options(recipe: Path | None, budget: list[str] | None) -> dict[str, o
         return None
     given = read_section(recipe, "generate").get("budget") if recipe else None
     return (dict(given) if isinstance(given, dict) else {}) | read_budget(budget)
+
+
+def route_options(recipe: Path | None, route: list[str] | None) -> dict[str, str] | None:
+    """The `forced_routes` that the options describe, on top of the recipe file's."""
+    from instructlab_like.recipe import read_section
+
+    if not route:
+        return None
+    given = read_section(recipe, "generate").get("forced_routes") if recipe else None
+    found: dict[str, str] = dict(given) if isinstance(given, dict) else {}
+    for text in route:
+        role, separator, teacher = text.partition("=")
+        if not separator or not role or not teacher:
+            raise InputError(f"not ROLE=TEACHER: {text!r}", where="--route", fix="e.g. --route answerer=small")
+        found[role] = teacher
+    return found
 
 
 def generate_options(
@@ -386,11 +407,20 @@ def train(
         int | None, typer.Option("--show-batch", min=1, help="print this many packed rows as the model sees them")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="train from the start; checkpoints go")] = False,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="train on 10 and 30 % of the data, too: would more of it help?")
+    ] = False,
+    machine_rank: Annotated[
+        int | None, typer.Option("--machine-rank", min=0, help="which of the recipe's `machines` this is, from 0")
+    ] = None,
+    main_address: Annotated[
+        str | None, typer.Option("--main-address", help="HOST:PORT of machine 0, where all of them meet")
+    ] = None,
     yes: Agreed = False,
 ) -> None:
     """Fine-tune with LoRA on the run's dataset: a knowledge phase, then a skills phase. Goes on where it stopped."""
     from instructlab_like.recipe import TrainRecipe, load
-    from instructlab_like.stages.train import look
+    from instructlab_like.stages.train import Place, look
     from instructlab_like.stages.train import train as stage
     from instructlab_like.workspace import run_folder
 
@@ -399,7 +429,13 @@ def train(
     if dry_run or show_batch:
         look(run_folder(run), told, rows=show_batch or 0)
     else:
-        stage(run_folder(run), told, agreed=yes, restart=restart)
+        place = Place.of(told, machine_rank, main_address)
+        if scaling:
+            from instructlab_like.stages.scaling import scaling as curve
+
+            curve(run_folder(run), told, agreed=yes, restart=restart)
+            return
+        stage(run_folder(run), told, agreed=yes, restart=restart, place=place)
 
 
 @app.command()
@@ -548,6 +584,28 @@ def effects(
 
 
 @app.command()
+def combine(
+    folder: Annotated[Path, typer.Argument(help="a new folder for the adapter")],
+    adapter: Annotated[list[Path], typer.Option("--adapter", help="folder of an adapter; twice or more")],
+    weight: Annotated[
+        list[float] | None, typer.Option("--weight", help="of each adapter, in their order; equal unless told")
+    ] = None,
+    how: Annotated[
+        Literal["linear", "ties", "dare", "dare-ties"], typer.Option("--how", help="how updates become one")
+    ] = "linear",
+    density: Annotated[float, typer.Option("--density", help="part of each update that ties and dare keep")] = 0.5,
+    rank: Annotated[int | None, typer.Option("--rank", help="of the result; the sum of theirs unless told")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of what dare drops")] = 0,
+    run: RunName = "default",
+) -> None:
+    """Combine adapters of one base into one, checked by its logits and by this run's questions before it is written."""
+    from instructlab_like.stages.combine import combine as stage
+    from instructlab_like.workspace import run_folder
+
+    stage(run_folder(run), folder, adapter, how=how, weights=weight or (), density=density, rank=rank, seed=seed)
+
+
+@app.command()
 def coverage(
     run: RunName = "default",
     least: Annotated[
@@ -563,44 +621,114 @@ def coverage(
     stage(run_folder(run), least=least, strict=strict, form=form)
 
 
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="a pipeline of instructlab-sdg, or a folder with several")],
+    out: Annotated[Path, typer.Option("--out", help="folder for flows and templates, new or of an earlier import")],
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="all files that a pipeline names lie in this folder; default: as in its package"),
+    ] = None,
+    leaves: Annotated[
+        Literal["knowledge", "freeform", "grounded"] | None,
+        typer.Option("--leaves", help="which leaves the pipelines are for; default: by their names, or their columns"),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="exit code 1 if anything could not be carried over")] = False,
+    form: TextOrJson = "text",
+) -> None:
+    """Turn pipelines of instructlab-sdg into flows and templates, and say what could not be carried over."""
+    from instructlab_like.stages.importing import import_flows as stage
+
+    stage(path, out, root=root, leaves=leaves, strict=strict, form=form)
+
+
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="a new folder, or for a dataset that of an earlier export")],
     target: Annotated[
         str | None,
-        typer.Option("--for", help="instructlab, or hf for Parquet with a card; lm-eval: the held-out questions"),
+        typer.Option(
+            "--for",
+            help="instructlab; hf: Parquet with a card; trl, axolotl, llama-factory, unsloth, openai: these trainers; "
+            "lm-eval: the held-out questions",
+        ),
     ] = None,
     run: RunName = "default",
     merged: Annotated[bool, typer.Option("--merged", help="the model: adapter and base as one, checked first")] = False,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="merged: folder; default: the run's own")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="merged: the adapter's base, if it has moved")] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", help="merged, gguf: folder; default: the run's own")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="merged, gguf: the base, if it has moved")] = None,
     dtype: Annotated[
-        Literal["float32", "bfloat16"] | None,
-        typer.Option("--dtype", help="merged: of the weights; default: the base's"),
+        Literal["float32", "float16", "bfloat16"] | None,
+        typer.Option("--dtype", help="merged, gguf: of the weights; default: the base's; float16: gguf alone"),
+    ] = None,
+    gguf: Annotated[
+        Literal["merged", "base", "adapter"] | None,
+        typer.Option("--gguf", help="as one file for llama.cpp and Ollama: adapter and base as one, or either alone"),
     ] = None,
     taxonomy: Annotated[str | None, typer.Option("--taxonomy", help="the run's tree, if it has moved")] = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="instructlab: in every name; default: gen")] = None,
-    system: Annotated[str | None, typer.Option("--system", help="instructlab: system prompt of all rows")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", help="system prompt: instructlab: of all rows; trainers: of rows that have none"),
+    ] = None,
     absolute_paths: Annotated[
         bool | None,
-        typer.Option("--absolute-paths", help="instructlab: multiple-choice tasks that load from any folder"),
+        typer.Option(
+            "--absolute-paths",
+            help="name data by whole paths: instructlab: in multiple-choice tasks; axolotl: in its YAML",
+        ),
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option("--prefix", help="lm-eval: what names of tasks begin with; default: ilk")
+        str | None,
+        typer.Option(
+            "--prefix", help="what names of tasks (lm-eval) or datasets (llama-factory) begin with; default: ilk"
+        ),
+    ] = None,
+    phases: Annotated[
+        Literal["apart", "together"] | None,
+        typer.Option("--phases", help="trainers: a file for each phase, or one; default: apart, openai: together"),
+    ] = None,
+    rows: Annotated[
+        Literal["messages", "prompt-completion"] | None,
+        typer.Option("--rows", help="trl: whole conversations, or the last answer apart; default: messages"),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option("--push", help="OWNER/NAME on the hub: upload the folder, once written or as it is; private"),
+    ] = None,
+    public: Annotated[bool | None, typer.Option("--public", help="push: for everybody to read")] = None,
+    dry_run: Annotated[
+        bool | None, typer.Option("--dry-run", help="push: show files, sizes and card, and send nothing")
     ] = None,
 ) -> None:
-    """Write a finished run for other programs: dataset or questions (--for), or adapter and base as one (--merged)."""
+    """Write a finished run for other programs: its dataset (--for) or model (--merged, --gguf); upload it (--push)."""
     from instructlab_like.stages.export import export as dataset
+    from instructlab_like.stages.export_gguf import export_gguf
     from instructlab_like.stages.export_model import export_merged, one_target
+    from instructlab_like.stages.push import push as upload
     from instructlab_like.workspace import run_folder
 
     of_data = {"suffix": suffix, "system": system, "absolute_paths": absolute_paths, "prefix": prefix}
-    one_target(target, merged, {"taxonomy": taxonomy, **of_data}, {"adapter": adapter, "model": model, "dtype": dtype})
-    if target is None:
+    of_data |= {"phases": phases, "rows": rows}
+    takers: dict[str, dict[str, object]] = {
+        "--for": {"taxonomy": taxonomy, **of_data},
+        "--merged and --gguf": {"adapter": adapter, "model": model, "dtype": dtype},
+        "--gguf": {"dtype": dtype if dtype == "float16" else None},
+        "--push": {} if push else {"public": public, "dry_run": dry_run},
+    }
+    one_target({"--for": target is not None, "--merged": merged, "--gguf": gguf is not None}, takers, pushed=bool(push))
+    if merged:
+        assert dtype != "float16"
         export_merged(run_folder(run), folder, adapter=adapter, model=model, dtype=dtype)
-        return
-    options = {name: value for name, value in of_data.items() if value is not None}
-    dataset(run_folder(run), target, folder, options, taxonomy=taxonomy)
+    elif gguf:
+        export_gguf(run_folder(run), folder, gguf, adapter=adapter, model=model, dtype=dtype)
+    elif target is not None:
+        options = {name: value for name, value in of_data.items() if value is not None}
+        dataset(run_folder(run), target, folder, options, taxonomy=taxonomy)
+    if push:
+        upload(folder, push, public=bool(public), dry_run=bool(dry_run))
 
 
 @app.command()
@@ -668,6 +796,34 @@ def runs_clean(
     from instructlab_like.workspace import run_folder
 
     clean([run_folder(name) for name in names or ()], checkpoints=checkpoints, calls=calls, agreed=yes)
+
+
+@app.command()
+def improve(
+    run: RunName = "default",
+    recipe: RecipeFile = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="most of them; default: 3")] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option("--student", help="ask the model of the round before in this role; may be given again"),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="undecided whether something was lost stops, too")] = False,
+    yes: Agreed = False,
+) -> None:
+    """Let answers be reviewed and revised, train on the better ones, and again, until held-out scores gain nothing."""
+    from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, ImproveRecipe, TrainRecipe, load, read_section
+    from instructlab_like.stages.improve import Wish
+    from instructlab_like.stages.improve import improve as stage
+    from instructlab_like.workspace import run_folder
+
+    overrides = {"rounds": rounds, "student": tuple(student) if student else None, "strict": strict or None}
+    wish = Wish(
+        generate=load(GenerateRecipe, recipe, {}) if recipe and read_section(recipe, "generate") else None,
+        train=load(TrainRecipe, recipe, {}) if recipe and read_section(recipe, "train") else None,
+        evaluate=load(EvaluateRecipe, recipe, {}) if recipe and read_section(recipe, "evaluate") else None,
+        improve=load(ImproveRecipe, recipe, overrides),
+    )
+    stage(run_folder(run), wish, agreed=yes)
 
 
 @app.command(name="all")

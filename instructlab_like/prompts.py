@@ -3,6 +3,7 @@
     ---
     purpose: what this question to a model is for
     yields: [question, answer]      # the tags of an answer, in order; or `schema:`, a JSON Schema of the whole answer
+    tags: {answer: ["<a>", "</a>"]} # optional: a prompt's own tags for each of them, instead of [ANSWER 1] and [END 1]
     sampling: {temperature: 0}      # optional; wins over the recipe
     needs: [logprobs]               # optional: what a server must be able to do, of seed, logprobs, n, schema
     ---
@@ -74,6 +75,8 @@ BOUNDS = Bounds(
 )
 
 Tag = Annotated[str, Field(pattern=r"^[a-z]+$")]
+Mark = Annotated[str, Field(max_length=80, pattern=r"^(\S(.*\S)?)?$")]
+Marks = Annotated[tuple[Mark, ...], Field(min_length=2, max_length=5)]  # what opens a text, then what may close it
 Need = Literal["seed", "logprobs", "n", "schema"]
 Variables = Mapping[str, object]  # of texts, numbers, and lists and mappings of them
 
@@ -90,6 +93,7 @@ class SamplingChoice(Record):
 class Header(Record):
     purpose: Annotated[str, Field(min_length=1)]
     yields: Annotated[tuple[Tag, ...], Field(min_length=1)] | None = None
+    tags: dict[Tag, Marks] | None = None
     answer_schema: object = Field(None, alias="schema")
     sampling: SamplingChoice = SamplingChoice()
     needs: tuple[Need, ...] = ()
@@ -112,6 +116,11 @@ class Template:
     @property
     def purpose(self) -> str:
         return self.header.purpose
+
+    @property
+    def tags(self) -> tuple[tuple[str, ...], ...] | None:
+        """For each text of an answer, the tag that opens it and those that may close it; None for numbered tags."""
+        return tuple(self.header.tags[name] for name in self.yields) if self.header.tags is not None else None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -279,7 +288,9 @@ def draft(name: str, beside: Path | None) -> Draft:
         raise TemplateError("is not UTF-8 text", where=str(path), fix="save the template as UTF-8") from error
     sheet = read_sheet(lines, path)
     header = sheet.header()
-    if header.yields:
+    if header.tags is not None:
+        check_own_tags(header.yields or (), header.tags, sheet, lines)
+    elif header.yields:
         check_tags(header.yields, sheet, lines)
     schema = None if header.yields else read_schema(header.answer_schema, lambda place: sheet.at("schema", *place))
     roles, sources = sections(lines, sheet.end, path)
@@ -366,7 +377,7 @@ class Sheet:
         return position(self.path, self.lines.get(place, 1))
 
     def header(self) -> Header:
-        fix = "a header holds purpose, yields or schema and, if wished, sampling and needs"
+        fix = "a header holds purpose, yields or schema and, if wished, tags, sampling and needs"
         try:
             header = Header.model_validate(self.value)
         except ValidationError as error:
@@ -437,6 +448,42 @@ def check_tags(yields: Sequence[str], sheet: Sheet, lines: list[str]) -> None:
         if f"[{tag.upper()} " not in body:
             fix = f"write the form of the answer, with [{tag.upper()} 1] in its place, or correct `yields`"
             raise TemplateError(f"never shows the teacher the tag [{tag.upper()} 1]", where=where, fix=fix)
+
+
+def check_own_tags(yields: Sequence[str], tags: Mapping[str, Sequence[str]], sheet: Sheet, lines: list[str]) -> None:
+    """Each text has tags that the prompt shows, and that tell what they open and close."""
+
+    def wrong(what: str, fix: str, *place: str) -> TemplateError:
+        return TemplateError(what, where=sheet.at("tags", *place), fix=fix)
+
+    for name in tags:
+        if name not in yields:
+            near = difflib.get_close_matches(name, yields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it yields {', '.join(yields) or 'by its schema'}"
+            raise wrong(f"has tags for {name!r}, which it does not yield", hint, name)
+    if missing := [name for name in yields if name not in tags]:
+        raise wrong(f"has no tags for {missing[0]!r}", "name them for all that it yields, or for none")
+    if len(set(yields)) < len(yields):
+        raise TemplateError("yields a tag twice", where=sheet.at("yields"), fix="name each once")
+    if late := [name for name in yields[1:] if not tags[name][0]]:
+        raise wrong(f"opens {late[0]!r} with nothing", "only the first text may begin without a tag", late[0])
+    opening = [marked(tags[name][0]) for name in yields if tags[name][0]]
+    closing = {marked(mark) for name in yields for mark in tags[name][1:]}
+    for name, mark in zip([name for name in yields if tags[name][0]], opening, strict=True):
+        if opening.count(mark) > 1 or mark in closing:
+            what = f"has the tag {tags[name][0]!r} for two things"
+            raise wrong(what, 'give each text its own tag; write "" for what the next one closes', name)
+    body = marked("\n".join(lines[sheet.end + 1 :]))
+    for name in yields:
+        for mark in tags[name]:
+            if marked(mark) not in body:
+                fix = "write the form of the answer with it, or correct `tags`"
+                raise wrong(f"never shows the teacher the tag {mark!r}", fix, name)
+
+
+def marked(text: str) -> str:
+    """A tag as it is looked for: whatever its case and blanks."""
+    return " ".join(text.split()).casefold()
 
 
 def sections(lines: list[str], end: int, path: Path) -> tuple[tuple[Role, ...], tuple[str, ...]]:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from instructlab_like.errors import RecipeError, explain, position
 
@@ -26,6 +38,8 @@ class TeacherRecipe(Recipe):
     """Of an http teacher, up to and including /v1; several endpoints of one model as a list."""
     model: str
     """The name at the endpoint, or the folder of a local model."""
+    adapter: str | None = None
+    """Folder of a LoRA adapter that is put on a local model."""
     key_env: str | None = None
     """Name of the environment variable that holds the API key."""
     concurrency: Annotated[int, Field(ge=1)] = 16
@@ -42,6 +56,39 @@ class TeacherRecipe(Recipe):
     """Of a million tokens to the teacher, in any currency."""
     price_out: Annotated[float, Field(ge=0)] | None = None
     """Of a million tokens from it."""
+
+    @model_validator(mode="after")
+    def adapted(self) -> Self:
+        if self.adapter is not None and self.kind != "local":
+            raise ValueError("an adapter is put on a model in this process: say kind: local, and its base as model")
+        return self
+
+
+class QualityRecipe(Recipe):
+    """What a teacher has to have shown in an earlier run before a route takes it."""
+
+    at_least: Annotated[float, Field(gt=0, lt=1)]
+    """The lower end of the 95 % interval (Wilson) of the share of its samples that the judges kept."""
+    run: str
+    """The earlier run, by its name or folder."""
+
+
+class RouteRecipe(Recipe):
+    """One rule of a role: which leaves it takes, and the teachers among whom the cheapest that qualifies is asked."""
+
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of `teachers`; of those that qualify, the one with the lowest price is asked, of equals the first."""
+    kinds: tuple[Literal["knowledge", "freeform", "grounded"], ...] = ()
+    """Kinds of leaf that the rule takes; empty: all."""
+    leaves: tuple[str, ...] = ()
+    """Leaves and branches that the rule takes, by path; empty: all."""
+    quality: QualityRecipe | None = None
+    """What a teacher has to have shown; None: every one qualifies."""
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def one(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
 
 
 class Budget(Recipe):
@@ -71,6 +118,12 @@ def named_filters(value: object) -> object:
     return [{"name": choice} if isinstance(choice, str) else choice for choice in value]
 
 
+def named_rules(value: object) -> object:
+    """The rules of a role, of which one may be a teacher's name alone; one by itself needs no list."""
+    told = value if isinstance(value, list | tuple) else [value]
+    return [{"teachers": rule} if isinstance(rule, str) else rule for rule in told]
+
+
 DEFAULT_FILTERS = tuple(
     FilterChoice(name=name)
     for name in (
@@ -81,6 +134,97 @@ DEFAULT_FILTERS = tuple(
         *("secrets", "personal", "private_names", "injection", "policy"),
     )
 )
+
+
+TEACHER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
+TARGET = "target"  # the filter that takes out what is over the wanted mix
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TargetRecipe(Recipe):
+    """The mix that a run is to have. Shares of a dimension that come to less than 1 leave the rest free."""
+
+    samples: Annotated[int, Field(ge=1)]
+    """Samples wanted in all, once every filter has decided; no more are kept."""
+    leaf: dict[str, Share] = {}
+    """Shares of leaves, or of branches with all their leaves, by path."""
+    difficulty: dict[str, Share] = {}
+    """Shares of difficulties: what the lineage says (an axis or a parameter `difficulty`), else easy, medium and hard
+    by the proxy of the filter `quota`."""
+    length: dict[str, Share] = {}
+    """Shares of lengths, in words of question and answer together: `1-40`, `41-120`, `121+`."""
+    language: dict[str, Share] = {}
+    """Shares of languages, by the names that the filter `language` knows: `en`, `de`, `da+nb`."""
+    when_short: Literal["either", "mix", "samples"] = "either"
+    """Where not all samples can be had: the mix, of fewer samples; or all samples up to each value's number. Either:
+    the mix, if it is of half as many samples at least."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def known(cls, told: object) -> object:
+        for name in told if isinstance(told, dict) else ():
+            if name not in cls.model_fields:
+                near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
+                raise ValueError(f"unknown option {name!r}: {hint}")
+        return told
+
+    @field_validator("leaf", "difficulty", "length", "language", mode="before")
+    @classmethod
+    def texts(cls, shares: object) -> object:
+        """Values as texts, whatever YAML makes of them."""
+        for name in shares if isinstance(shares, dict) else ():
+            if isinstance(name, bool):
+                raise ValueError(f"YAML reads a value as {name}: put it into quotes, as in 'no'")
+        return {str(name).strip(): share for name, share in shares.items()} if isinstance(shares, dict) else shares
+
+    @field_validator("leaf", "difficulty", "length", "language")
+    @classmethod
+    def whole(cls, shares: dict[str, float]) -> dict[str, float]:
+        if "" in shares:
+            raise ValueError("a share has no value: name what it is of")
+        if (total := sum(shares.values())) > 1 + 1e-9:
+            raise ValueError(f"shares come to {total:.6g}, more than 1: lower some of them")
+        return shares
+
+    @field_validator("leaf")
+    @classmethod
+    def apart(cls, shares: dict[str, float]) -> dict[str, float]:
+        """Branches that hold none of the others."""
+        found = {name.removeprefix("./").strip("/"): share for name, share in shares.items()}
+        if len(found) < len(shares) or "" in found:
+            raise ValueError("two of the paths are one, or one is none: name each leaf or branch once")
+        for name in found:
+            for other in found:
+                if name.startswith(f"{other}/"):
+                    raise ValueError(f"{name!r} lies in {other!r}, and would count for both: name one of them")
+        return found
+
+    @field_validator("length")
+    @classmethod
+    def ranges(cls, shares: dict[str, float]) -> dict[str, float]:
+        spans = sorted((*words_of(name), name) for name in shares)
+        for (_, end, one), (start, _, other) in pairwise(spans):
+            if start <= end:
+                raise ValueError(f"{one!r} and {other!r} overlap: begin one where the other has ended")
+        return shares
+
+
+def words_of(told: str) -> tuple[int, float]:
+    """The least and the most words of a length as a target writes it; raises ValueError for what is none."""
+    found = re.fullmatch(r"(\d{1,9})\s*(?:[-–]\s*(\d{1,9})|\+)", told)
+    if found is None:
+        raise ValueError(f"{told!r} is no range of words: write 1-40, 41-120 or 121+")
+    low, high = int(found[1]), float(found[2]) if found[2] else math.inf
+    if high < low:
+        raise ValueError(f"{told!r} holds no number of words: write the smaller one first")
+    return low, high
+
+
+def with_target(filters: tuple[FilterChoice, ...], target: TargetRecipe | None) -> tuple[FilterChoice, ...]:
+    """The filters; the last of them takes out what is over the target, if there is one."""
+    others = tuple(choice for choice in filters if choice.name != TARGET)
+    return (*others, FilterChoice(name=TARGET)) if target else others
 
 
 HOST_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$"
@@ -99,6 +243,12 @@ class GenerateRecipe(Recipe):
     """Asked by flows that need one, in every role that `roles` does not name."""
     roles: dict[str, TeacherRecipe] = {}
     """Who is asked in a role of a flow (critic, reviser, …), where it is not the teacher."""
+    teachers: dict[Annotated[str, Field(pattern=TEACHER_NAME)], TeacherRecipe] = {}
+    """Several teachers, each by a name of yours, that `routes` choose from."""
+    routes: dict[str, tuple[RouteRecipe, ...]] = {}
+    """By role of a flow, rules of who is asked for which leaves; the first that fits decides (docs/flows.md)."""
+    forced_routes: dict[str, str] = {}
+    """By role, the teacher that is asked for every leaf, whatever `routes` say: `--route ROLE=NAME`."""
     budget: Budget = Budget()
     """What the run may cost, over all its calls; it stops before it would exceed it."""
     mirrors: dict[str, str] = {}
@@ -109,6 +259,14 @@ class GenerateRecipe(Recipe):
     """Upper limit of a chunk, in words."""
     hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of a knowledge leaf's chunks that no prompt and no training sees, for open-book questions; rounded down."""
+    parents: tuple[str, ...] = ()
+    """Earlier runs, or files of samples, with which flows begin that say `each: [sample]`."""
+    max_depth: Annotated[int, Field(ge=1)] = 4
+    """Synthetic generations between a sample and human text, at most: a parent that has so many is not used."""
+    carry: str = ""
+    """An earlier run: what it kept is trained again beside the new samples, but for questions answered anew."""
+    carry_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Of each leaf's training samples, at least, that are carried: new ones beyond that are left out."""
     pairs_per_prompt: Annotated[int, Field(ge=1)] = 3
     """Asked of a teacher in one prompt of a step that fans out."""
     prompts_per_leaf: Annotated[int, Field(ge=1)] = 200
@@ -119,7 +277,9 @@ class GenerateRecipe(Recipe):
     """Of the teacher's sampling, unless a template sets its own."""
     max_tokens: Annotated[int, Field(ge=1)] = 1024
     """Most tokens of one answer of the teacher."""
-    filters: tuple[FilterChoice, ...] = DEFAULT_FILTERS
+    target: TargetRecipe | None = None
+    """The wanted mix of leaves, difficulties, lengths and languages; generation works off what is short of it."""
+    filters: Annotated[tuple[FilterChoice, ...], Field(validate_default=True)] = DEFAULT_FILTERS
     """Filters in order, each by name, or as name and options; the name of a phase stands for its default filters."""
     pardons: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}(:[a-z_]+)?$")], ...] = ()
     """Samples, by the beginning of their ids, that no filter rejects; `id:filter` pardons what that one filter says."""
@@ -139,6 +299,29 @@ class GenerateRecipe(Recipe):
     @classmethod
     def named(cls, value: object) -> object:
         return named_filters(value)
+
+    @field_validator("filters")
+    @classmethod
+    def mixed(cls, filters: tuple[FilterChoice, ...], told: ValidationInfo) -> tuple[FilterChoice, ...]:
+        target = told.data.get("target")
+        if target is None and "target" in told.data and any(choice.name == TARGET for choice in filters):
+            raise ValueError("the filter 'target' is named, and there is no target: write the option `target`")
+        return with_target(filters, target)
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def ruled(cls, value: object) -> object:
+        return {role: named_rules(told) for role, told in value.items()} if isinstance(value, dict) else value
+
+    @property
+    def everybody(self) -> tuple[TeacherRecipe, ...]:
+        """All who may be asked: the teacher, those of roles, and those that routes choose from."""
+        return (*([self.teacher] if self.teacher else []), *self.roles.values(), *self.teachers.values())
+
+    @field_validator("parents", mode="before")
+    @classmethod
+    def several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
 
 
 class LoraRecipe(Recipe):
@@ -163,6 +346,14 @@ class PhaseRecipe(Recipe):
     """Times that the phase's rows are seen."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """At its highest."""
+
+
+def spoken(value: object) -> object:
+    """A switch as text: YAML takes a bare on and off for true and false."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(spoken)]
 
 
 class TrainRecipe(Recipe):
@@ -202,8 +393,24 @@ class TrainRecipe(Recipe):
     """Auto: bfloat16 on a GPU, float32 on a CPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Torch threads on a CPU; None: its cores."""
+    quantize: Literal["none", "nf4"] = "none"
+    """Of the frozen base: `nf4` keeps it in 4 bits (QLoRA, arXiv:2305.14314), through bitsandbytes."""
+    compile: Switch = "auto"
+    """Compile each decoder layer (torch.compile). Auto: on a GPU, where the run is long enough to win it back."""
+    recompute: Literal["auto", "none", "selective", "full"] = "auto"
+    """What of a layer is computed again in the backward pass instead of being kept; auto: as little as fits."""
+    loss: Literal["auto", "plain", "chunked"] = "auto"
+    """Chunked: the logits of a row are never all in memory. Auto: on a GPU, where the model's head allows it."""
+    fused_lora: Switch = "auto"
+    """Compute adapters that read the same tensor together. Auto: on a GPU, for plain LoRA without dropout."""
+    float8: Annotated[Literal["on", "off"], BeforeValidator(spoken)] = "off"
+    """Hold the frozen base in float8, on a GPU that has it; its loss is compared with the plain one before training."""
     processes: Annotated[int, Field(ge=1)] = 1
-    """Processes that accelerate starts: one a GPU."""
+    """Processes that accelerate starts on each machine: one a GPU."""
+    machines: Annotated[int, Field(ge=1)] = 1
+    """Machines that train together, with the run's folder on a disk that all of them share."""
+    shard: bool = False
+    """Cut the frozen base up over the processes (FSDP2), where it is too large for one GPU."""
     seed: int = 0
     """Of all that is drawn."""
 
@@ -260,14 +467,41 @@ class EvaluateRecipe(Recipe):
     """Of all that is drawn."""
 
 
+class ImproveRecipe(Recipe):
+    rounds: Annotated[int, Field(ge=1, le=20)] = 3
+    """Most rounds of critique, revision and training after the run's own training."""
+    flows: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "self-improve-knowledge",
+        "self-improve-freeform",
+        "self-improve-grounded",
+    )
+    """By which a round makes its samples of those that the round before kept; each begins with `each: [sample]`."""
+    teacher: TeacherRecipe | None = None
+    """Asked in every role that neither `roles` nor `student` names; None: the teacher of `generate`."""
+    roles: dict[str, TeacherRecipe] = {}
+    """Who is asked in a role of these flows, before those that `generate` names."""
+    student: tuple[str, ...] = ()
+    """Roles in which the model is asked that the round before has trained; none that scores."""
+    own_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Of each leaf's training samples in a round, at least, that are the run's own, from before the first round."""
+    strict: bool = False
+    """Stop, too, where it is undecided whether something that must be kept was lost."""
+
+
 Kind = TypeVar("Kind", bound=Recipe)
-SECTIONS: dict[str, type[Recipe]] = {"generate": GenerateRecipe, "train": TrainRecipe, "evaluate": EvaluateRecipe}
+SECTIONS: dict[str, type[Recipe]] = {
+    "generate": GenerateRecipe,
+    "train": TrainRecipe,
+    "evaluate": EvaluateRecipe,
+    "improve": ImproveRecipe,
+}
 
 
 def load(kind: type[Kind], path: Path | None, overrides: Mapping[str, object]) -> Kind:
     """A stage's recipe: its section of a YAML file, with `overrides` (None values mean: not given) on top.
 
-    A file holds up to three sections: generate, train, evaluate. Raises RecipeError naming file, field, nearest option.
+    A file holds up to four sections: generate, train, evaluate, improve. Raises RecipeError naming file, field and the
+    nearest option.
     """
     section = next(name for name, known in SECTIONS.items() if known is kind)
     where = f"{path}, {section}" if path else "options"
@@ -319,5 +553,5 @@ def read_mapping(path: Path) -> dict[str, object]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise RecipeError("holds no options", where=str(path), fix="a recipe has sections: generate, train, evaluate")
+        raise RecipeError("holds no options", where=str(path), fix="sections: generate, train, evaluate, improve")
     return loaded

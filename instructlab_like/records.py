@@ -267,7 +267,10 @@ class Prompt(Record):
     messages: tuple[Message, ...]
     sampling: Sampling
     yields: tuple[str, ...]  # what each group of the answer holds, in order: ("question", "answer")
-    answer_schema: str | None = None  # JSON Schema of the whole answer, as canonical JSON; None: numbered tags
+    answer_schema: str | None = None  # JSON Schema of the whole answer, as canonical JSON; None: tags
+    # For each text, the tag that opens it and those that may close it; None: numbered tags. How an answer is read
+    # changes nothing about what is asked, so it is in no call key.
+    tags: Annotated[tuple[tuple[str, ...], ...] | None, Field(exclude_if=lambda tags: tags is None)] = None
     lineage: Lineage
 
     @cached_property

@@ -59,11 +59,13 @@ class Run:
         self.manifest = folder / "run.yaml"
         self.ledger = folder / "ledger.sqlite"
         self.plan = folder / "1-plan.jsonl"
+        self.routes = folder / "1-routes.jsonl"  # which teacher was chosen for which leaf and role, and why
         self.samples = folder / "2-samples.jsonl"
         self.replaced = folder / "2-replaced.jsonl"  # samples that filters put in the place of others
         self.verdicts = folder / "3-verdicts.jsonl"
         self.judged = folder / "3-judged.jsonl"  # which leaf needed which call of a filter's judge
         self.waterfall = folder / "3-waterfall.json"
+        self.mix = folder / "3-target.json"  # how near the kept samples come to the mix that was wanted
         self.dataset = folder / "4-dataset"
         self.training = folder / "5-training"
         self.evaluation = folder / "6-evaluation"

@@ -39,6 +39,7 @@ generate:
   teacher: {{concurrency: {CONCURRENCY}}}
 """
 LEAF = "compositional_skills/writing/freeform/polite_refusal"
+CLASSES = "compositional_skills/office/post/parcel_class"
 GROUNDED = "compositional_skills/writing/grounded/notice_summary"
 KNOWLEDGE = "knowledge/nature/reserves/loomsey_marsh"
 REAL_RECIPE = """
@@ -193,13 +194,14 @@ def unheeded(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     return Generated(Run(folder / "runs" / "t"), folder, printed)
 
 
-def test_every_flow_with_a_teacher_is_asked_of_a_real_server(tmp_path: Path) -> None:
+def test_every_flow_with_a_teacher_is_asked_of_a_real_server(undisturbed: Generated, tmp_path: Path) -> None:
     """The tiny base knows no tags, so every walk ends at its first step; each is asked, and told why it ended."""
     flows = [name for name in shipped_flows() if load_flow(name).asks]
     (tmp_path / "r.yaml").write_text(
-        f"generate: {{flows: {json.dumps(flows)}, prompts_per_leaf: 1, max_tokens: 8, temperature: 0}}\n"
+        f"generate: {{flows: {json.dumps(flows)}, prompts_per_leaf: 1, max_tokens: 8, temperature: 0, "
+        f"parents: {json.dumps(str(undisturbed.run.folder))}}}\n"
     )
-    leaves = [LEAF, GROUNDED, KNOWLEDGE]
+    leaves = [LEAF, CLASSES, GROUNDED, KNOWLEDGE]
     with real_server(write_gguf(MODEL, tmp_path / "base.gguf")) as url:
         ilk(*words(url, *(word for leaf in leaves for word in ("--leaf", leaf))), cwd=tmp_path)
     run = Run(tmp_path / "runs" / "t")

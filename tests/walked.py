@@ -10,7 +10,17 @@ from teacher_answers import answered
 
 from instructlab_like.flows import load_flow
 from instructlab_like.generation.plan import starts
-from instructlab_like.generation.walk import Call, Finished, Lost, Outcome, Preferred, Ready, Walk
+from instructlab_like.generation.walk import (
+    NO_PARENTS,
+    Call,
+    Finished,
+    Lost,
+    Outcome,
+    Parents,
+    Preferred,
+    Ready,
+    Walk,
+)
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Completion, Knowledge, Leaf, Prompt, Sample
 from instructlab_like.taxonomy.chunks import cut
@@ -47,13 +57,30 @@ class Walked:
         ]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Samples that flows begin with."""
+
+    samples: Sequence[Sample]
+
+    def of(self, leaf: Leaf, _: Sequence[Chunk], /) -> Sequence[Sample]:
+        return sorted((one for one in self.samples if one.lineage.leaf == leaf.path), key=lambda one: one.id)
+
+    def count(self, leaf: Leaf, /) -> int:
+        return len(self.of(leaf, ()))
+
+
 def walked(
     flow: str, leaves: Iterable[Leaf], recipe: GenerateRecipe, *, root: Path, answer: Answer = answered
 ) -> Walked:
-    """Walk a flow over leaves of the tree at `root`."""
-    loaded = load_flow(flow)
+    """Walk a flow over leaves of the tree at `root`; what it takes up is what the simple flow of its kind made."""
+    loaded, leaves = load_flow(flow), list(leaves)
+    parents: Parents = NO_PARENTS
+    if loaded.begins_with_samples:
+        simple = walked(f"{loaded.plan.leaves[0]}-simple", leaves, recipe, root=root, answer=answer)
+        parents = Kept(simple.kept)
     came = Walked({step.name: [] for step in loaded.steps})
-    with Walk([loaded], recipe, dict.fromkeys(loaded.roles, f"http:{MODEL}")) as walk:
+    with Walk([loaded], recipe, dict.fromkeys(loaded.roles, f"http:{MODEL}"), parents=parents) as walk:
         outcomes: list[Outcome] = []
         for start in starts(leaves, lambda leaf: chunks(leaf, root, recipe), walk):
             outcomes += walk.begin(start)

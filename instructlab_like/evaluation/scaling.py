@@ -69,7 +69,7 @@ def curve(
 
     Raises InputError where no leaf that was trained has a question with a score.
     """
-    points = []
+    points: list[Point] = []
     for before, share in pairwise(sorted(answers)):
         pair = [*called(BASE, answers[before]), *called(WITH, answers[share])]
         found = summarise(items, pair, enough=enough, leaves=counts).checkpoints[0]

@@ -25,7 +25,17 @@ from instructlab_like.flows import Flow
 from instructlab_like.generation.journal import Journal, Then
 from instructlab_like.generation.ledger import Entry, Failure, Ledger, Lookup, Unsent, intent
 from instructlab_like.generation.purse import Purse
-from instructlab_like.generation.walk import Call, Finished, Lost, Outcome, Preferred, Ready, Start
+from instructlab_like.generation.walk import (
+    NO_SEATS,
+    Call,
+    Finished,
+    Lost,
+    Outcome,
+    Preferred,
+    Ready,
+    Seats,
+    Start,
+)
 from instructlab_like.records import Completion, Prompt
 from instructlab_like.teachers import Teacher
 
@@ -130,9 +140,11 @@ class Engine:
         aside: Aside | None = None,
         *,
         asking: bool = True,
+        seats: Seats = NO_SEATS,
     ) -> None:
         self.walk, self.ledger, self.purse, self.done, self.tally = walk, ledger, purse, done, tally
-        self.desks = desks  # by role; roles may share one
+        self.desks = desks  # by role, or by seat where a route chose who has the role; they may share one
+        self.seats = seats
         self.aside = aside
         self.asking = asking  # False: what the ledger does not hold stays as it is
         self.failures = {} if asking else {failure.key: failure for failure in ledger.failures}
@@ -293,7 +305,8 @@ class Engine:
             self.put(call)
 
     def put(self, call: Call) -> None:
-        self.desks[call.step.role].put(call, next(self.order))
+        leaf, role = call.candidate.start.about.leaf, call.step.role
+        self.desks[self.seats.get((leaf, role), role)].put(call, next(self.order))
 
     def end_if_all_done(self) -> None:
         if self.tally.planned and not self.open:

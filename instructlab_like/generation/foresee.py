@@ -70,15 +70,16 @@ class Shape:
             step = self.flow.steps[other]
             if isinstance(step, AskStep):
                 records *= step.draws
-                yield Later(other, records, sure)
+                yield Later(other, records, sure and not step.when)
                 records *= self.groups(other)
             sure = sure and self.is_sure(other)
 
     def is_sure(self, number: int) -> bool:
         """Whether as many records leave a step as come to it."""
         step = self.flow.steps[number]
-        judges = bool(step.filters) or (isinstance(step, AskStep) and bool(step.keep or step.fan_out))
-        return not judges
+        if step.filters:
+            return False
+        return not isinstance(step, AskStep) or not (step.keep or step.fan_out or (step.when and step.draws > 1))
 
     @cached_property
     def producers(self) -> tuple[Mapping[str, int], ...]:
@@ -88,8 +89,12 @@ class Shape:
         for number, step in enumerate(self.flow.steps):
             found.append(dict(known))
             if isinstance(step, AskStep):
-                made = self.flow.templates[step.name].yields
-                known |= {step.named_as.get(tag, tag): number for tag in made}
+                for tag in self.flow.templates[step.name].yields:
+                    name = step.named_as.get(tag, tag)
+                    before = known.get(name, number)
+                    longer = before in self.lengths and self.share(before) > self.share(number)
+                    if not (step.when and longer):  # where the step may be passed by, the longer of both texts counts
+                        known[name] = number
             elif isinstance(step, PreferStep):
                 known["answer"] = number
             else:
@@ -137,7 +142,12 @@ class Shape:
 
 
 def first_prompts(leaf: Leaf, flow: Flow, chunks: int, recipe: GenerateRecipe) -> int:
-    """How many prompts a flow begins with for a leaf of so many chunks, those that are alike counted each."""
+    """How many prompts a flow begins with for a leaf of so many chunks, those that are alike counted each.
+
+    Those that begin with samples of an earlier run are not known from the leaf.
+    """
+    if flow.begins_with_samples:
+        return 0
     step, most = flow.first, recipe.prompts_per_leaf
     assert isinstance(step, AskStep)
     by_seed = bool(step.each and "seed" in step.each)

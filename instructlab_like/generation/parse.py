@@ -4,7 +4,8 @@ The tags carry numbers, `[QUESTION 2] … [ANSWER 2] … [END 2]`. A lost tag th
 answer of another: numbers that do not agree are seen, however many tags between them are missing. A tag that was
 moved is seen by the stray tags around it; only with three or more of those lost as well could it deceive.
 
-An answer to a template with a schema is JSON, and read by `structured`.
+An answer to a template with a schema is JSON, and read by `structured`. A template may name tags of its own, which
+have no numbers: a text is what stands between the tag that opens it and one that closes it, with no other tag inside.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from instructlab_like.generation.structured import problem, read_json
-from instructlab_like.prompts import END
+from instructlab_like.prompts import END, marked
 from instructlab_like.records import Completion
 
 VERSION = 2  # of a verdict: rises when the same answer is read differently
@@ -52,6 +53,9 @@ class Group(NamedTuple):
     texts: Mapping[str, str]
 
 
+Tags = Sequence[Sequence[str]]  # for each text, what opens it and what may close it
+
+
 class Reading(NamedTuple):
     """What an answer holds: groups that are whole, and how many more it began."""
 
@@ -59,9 +63,16 @@ class Reading(NamedTuple):
     broken: int
 
 
-def read(text: str, yields: Sequence[str], schema: str | None = None) -> Reading:
-    """Find the whole groups of an answer: in tags, or in JSON if it was asked for by a schema."""
+def read(
+    text: str, yields: Sequence[str], schema: str | None = None, tags: Tags | None = None, *, cut: bool = False
+) -> Reading:
+    """Find the whole groups of an answer: in tags, or in JSON if it was asked for by a schema.
+
+    `cut`: the answer was cut off, so a text that only its end closes is not whole.
+    """
     text = without_thoughts(text)
+    if tags is not None:
+        return OwnTags(text.replace("\r\n", "\n"), yields, tags, cut=cut).read()
     if schema is None:
         return read_tags(text.replace("\r\n", "\n"), (*yields, END))
     groups, broken = read_json(text, schema)
@@ -167,7 +178,91 @@ def doubtful(texts: Sequence[str], order: tuple[str, ...]) -> bool:
     return any(not text.strip("*_`") and before.endswith(text) for before, text in pairwise(texts))
 
 
-def reason(completion: Completion, yields: Sequence[str], schema: str | None, broken: int) -> str:
+class OwnTags:
+    """An answer to a prompt with tags of its own, of which "" is the beginning, the next opening tag, or the end."""
+
+    def __init__(self, text: str, yields: Sequence[str], tags: Tags, *, cut: bool) -> None:
+        self.text = text
+        self.yields = yields
+        self.opening = [marked(one[0]) for one in tags]
+        self.closing = [frozenset(map(marked, one[1:])) for one in tags]
+        self.cut = cut
+        self.marks = find_own(text, tags)
+
+    def read(self) -> Reading:
+        """Each group from the tag that opens its first text; what is not whole is passed over up to the next."""
+        groups: list[Group] = []
+        begun = place = behind = 0
+        while self.begins(place, behind):
+            begun += 1
+            found = self.group(place, behind)
+            if found is None:
+                place = next((n for n in self.openings() if n > place), len(self.marks))
+                behind = len(self.text)
+                continue
+            texts, place, behind = found
+            groups.append(Group(begun, texts))
+            if self.opening[0]:
+                place = next((n for n in self.openings() if n >= place), len(self.marks))
+        strays = 1 if self.marks and not begun else 0
+        return Reading(tuple(groups), begun - len(groups) + strays)
+
+    def openings(self) -> list[int]:
+        return [number for number, (name, _, _) in enumerate(self.marks) if name == self.opening[0]]
+
+    def begins(self, place: int, behind: int) -> bool:
+        """Whether another group begins at this tag, or with what stands behind the group before."""
+        if self.opening[0]:
+            return place < len(self.marks) and bool(self.openings())
+        return bool(self.text[behind:].strip())
+
+    def group(self, place: int, behind: int) -> tuple[dict[str, str], int, int] | None:
+        """The texts of one group, the tag behind it and where it ends; None where one of them is not whole."""
+        texts: dict[str, str] = {}
+        for number, name in enumerate(self.yields):
+            start = behind
+            if self.opening[number]:
+                if self.name(place) != self.opening[number]:
+                    return None
+                start = self.marks[place][2]
+                place += 1
+            end = self.end(place, number)
+            if end is None:
+                return None
+            behind = end
+            if self.name(place) in self.closing[number] - {""}:
+                behind = self.marks[place][2]
+                place += 1
+            texts[name] = self.text[start:end].strip()
+        return (texts, place, behind) if all(texts.values()) else None
+
+    def end(self, place: int, number: int) -> int | None:
+        """Where a text ends, before the tag at this place."""
+        closing, found = self.closing[number], self.name(place)
+        following = self.opening[(number + 1) % len(self.opening)]
+        if found is None:
+            return len(self.text) if "" in closing and not self.cut and number + 1 == len(self.opening) else None
+        return self.marks[place][1] if found in closing or ("" in closing and found == following) else None
+
+    def name(self, place: int) -> str | None:
+        return self.marks[place][0] if place < len(self.marks) else None
+
+
+def find_own(text: str, tags: Tags) -> list[tuple[str, int, int]]:
+    """Every tag in the order of the text, with its place; of two that begin together the longer."""
+    pattern = own_pattern(tuple(sorted({marked(mark) for one in tags for mark in one if mark}, key=len, reverse=True)))
+    return [(marked(match[0]), *match.span()) for match in pattern.finditer(text)] if pattern else []
+
+
+@lru_cache(maxsize=256)
+def own_pattern(marks: tuple[str, ...]) -> re.Pattern[str] | None:
+    words = (r"[ \t\u00a0]+".join(map(re.escape, mark.split())) for mark in marks)
+    return re.compile("|".join(words), re.IGNORECASE) if marks else None
+
+
+def reason(
+    completion: Completion, yields: Sequence[str], schema: str | None, broken: int, tags: Tags | None = None
+) -> str:
     """Why an answer gave nothing, in the words of someone who wants to change that."""
     if not completion.text.strip():
         return f"the answer is empty (finish_reason {completion.finish_reason})"
@@ -177,6 +272,8 @@ def reason(completion: Completion, yields: Sequence[str], schema: str | None, br
         return f"the answer is thoughts alone{cut}"
     if schema is not None:
         return f"{problem(text, schema)}{cut}"
+    if tags is not None:
+        return f"{own_reason(tags, broken)}{cut}"
     if not broken:
         return f"the answer holds no tags such as [{yields[0].upper()} 1]{cut}"
     order = (*yields, END)
@@ -184,3 +281,12 @@ def reason(completion: Completion, yields: Sequence[str], schema: str | None, br
     bare = any(mark.number == UNNUMBERED for mark in find_marks(text, order))
     told = f"none of the {broken} begun in the answer is whole: {wanted} in this order, each once"
     return f"{told}{', with its number' if bare else ''}{cut}"
+
+
+def own_reason(tags: Tags, broken: int) -> str:
+    shown = ", ".join(mark for one in tags for mark in one[: 2 if one[1] else 1] if mark)
+    if not shown:
+        return "the answer holds no text"
+    if not broken:
+        return f"the answer holds no tags such as {next(mark for one in tags for mark in one if mark)}"
+    return f"none of the {broken} begun in the answer is whole: {shown} in this order, each once"

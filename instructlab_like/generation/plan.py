@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, count, islice, product
 from math import comb
 
-from instructlab_like.axes import Axes, along
+from instructlab_like.axes import Axes, along, answers, classifies
 from instructlab_like.errors import RecipeError
 from instructlab_like.flows import AskStep, Flow, RulesStep, SimulationStep, kind_of
-from instructlab_like.generation.walk import About, Start, Walk, derived_seed
+from instructlab_like.generation.walk import About, Start, Walk, brought, derived_seed
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import (
     AskTask,
@@ -18,10 +19,12 @@ from instructlab_like.records import (
     Knowledge,
     Leaf,
     RulesTask,
+    Sample,
     Seed,
     SimulationTask,
     Skill,
     Task,
+    digest,
     plain,
 )
 
@@ -29,12 +32,18 @@ SHOWN = 3  # seed examples in a skill's prompt, as far as its leaf has them
 TOGETHER = 64  # prompts rendered at a time
 
 Chunks = Callable[[Leaf], Sequence[Chunk]]
+Beside = Callable[[Leaf], Sequence[Leaf]]
 
 
-def starts(leaves: Iterable[Leaf], chunks: Chunks, walk: Walk) -> Iterator[Start]:
+def alone(_: Leaf) -> Sequence[Leaf]:
+    return ()
+
+
+def starts(leaves: Iterable[Leaf], chunks: Chunks, walk: Walk, beside: Beside = alone) -> Iterator[Start]:
     """Every walk of a run: leaf by leaf, and for each leaf flow by flow as the recipe lists them.
 
-    `chunks` gives a knowledge leaf's, when it is its turn. A prompt that a leaf's flow has asked before is left out.
+    `chunks` gives a knowledge leaf's, when it is its turn, and `beside` the leaves that share a leaf's branch, for the
+    flows that ask for them. A prompt that a leaf's flow has asked before is left out.
     Raises TemplateError for a template that cannot be rendered.
     """
     number = count()
@@ -42,11 +51,15 @@ def starts(leaves: Iterable[Leaf], chunks: Chunks, walk: Walk) -> Iterator[Start
         for flow in walk.flows:
             if flow.takes(leaf):
                 found = chunks(leaf) if isinstance(leaf, Knowledge) else ()
-                for about, task in tasks(leaf, flow, found, walk):
+                own = flow.own(leaf, beside(leaf) if flow.drawn else ())
+                for about, task in tasks(leaf, flow, found, walk, flow.axes(walk.recipe.seed, own)):
                     yield Start(next(number), flow, about, task)
 
 
-def tasks(leaf: Leaf, flow: Flow, chunks: Sequence[Chunk], walk: Walk) -> Iterator[tuple[About, Task]]:
+def tasks(
+    leaf: Leaf, flow: Flow, chunks: Sequence[Chunk], walk: Walk, axes: Axes, within: Mapping[str, str] | None = None
+) -> Iterator[tuple[About, Task]]:
+    """The starts of a flow for a leaf; those of prompts only `within` some values of its axes, if they are given."""
     recipe, first = walk.recipe, flow.first
     if isinstance(first, RulesStep):
         for chunk in chunks:
@@ -59,16 +72,23 @@ def tasks(leaf: Leaf, flow: Flow, chunks: Sequence[Chunk], walk: Walk) -> Iterat
         yield about(leaf), simulated(leaf, flow.name, recipe)
     else:
         assert isinstance(first, AskStep)
-        yield from asked(leaf, flow, first, chunks, walk)
+        yield from asked(leaf, flow, first, chunks, walk, axes, within or {})
 
 
 def asked(
-    leaf: Leaf, flow: Flow, step: AskStep, chunks: Sequence[Chunk], walk: Walk
+    leaf: Leaf,
+    flow: Flow,
+    step: AskStep,
+    chunks: Sequence[Chunk],
+    walk: Walk,
+    axes: Axes,
+    within: Mapping[str, str],
 ) -> Iterator[tuple[About, AskTask]]:
     """The first prompts of a leaf, at most `prompts_per_leaf`."""
     template, recipe = flow.templates[step.name], walk.recipe
-    axes = flow.axes(recipe.seed)
-    if isinstance(leaf, Knowledge):
+    if flow.begins_with_samples:
+        each = taking_up(walk.parents.of(leaf, chunks), leaf, chunks, step, recipe, axes)
+    elif isinstance(leaf, Knowledge):
         each = reading(leaf, chunks, step, recipe, axes)
     else:
         drawn = bool(template.sampled(walk.sampling(0)).temperature)
@@ -76,13 +96,14 @@ def asked(
     seen: set[tuple[str, ...]] = set()  # a later step may show the axes that the first does not
     renderer = walk.renderer(flow, step)
     number = recipe.pairs_per_prompt if step.fan_out else 1
+    each = (one for one in each if within.items() <= (one[0].cell or {}).items()) if within else each
     each = islice(each, recipe.prompts_per_leaf)
     while together := list(islice(each, TOGETHER)):
         shown = [{**found.variables, "count": number} for found, _ in together]
         given = [one | {variable: one[source] for variable, source in step.given.items()} for one in shown]
         for messages, (found, draw) in zip(renderer.render(given), together, strict=True):
             prompt = walk.prompt(flow, step, found, messages, draw)
-            place = (prompt.key, *(found.cell or {}).values())
+            place = (found.parent.id if found.parent else "", prompt.key, *(found.cell or {}).values())
             if place not in seen:
                 seen.add(place)
                 yield (
@@ -123,6 +144,46 @@ def practising(leaf: Skill, step: AskStep, axes: Axes, *, drawn: bool) -> Iterat
                 yield varied(about(leaf, seeds=seeds), axes, along(number, choices, axes.size)), draw
 
 
+def taking_up(
+    parents: Sequence[Sample], leaf: Leaf, chunks: Sequence[Chunk], step: AskStep, recipe: GenerateRecipe, axes: Axes
+) -> Iterator[tuple[About, int]]:
+    """Each sample with each cell of the axes, in the order of their ids; all are met before any is met twice."""
+    passages = {chunk.id: chunk for chunk in chunks}
+    shown = 1 if isinstance(leaf, Knowledge) else min(SHOWN, len(leaf.seeds))
+    chosen = spread(parents, max(1, recipe.prompts_per_leaf // step.draws), recipe.seed)
+    for round_ in range(axes.size):
+        for index, parent in enumerate(chosen):
+            # by its id alone, so that its prompts do not depend on which others there are
+            first = int(digest(parent.id)[:8], 16)
+            seeds = [leaf.seeds[(first + turn) % len(leaf.seeds)] for turn in range(shown)]
+            chunk = passages.get(parent.lineage.chunk or "")
+            found = varied(about(leaf, chunk=chunk, seeds=seeds, parent=parent), axes, index + round_)
+            for draw in range(step.draws):
+                yield found, draw
+
+
+def spread(parents: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]:
+    """So many of them: of each passage one in turn, and of a passage one of each seed example that was shown."""
+    if len(parents) <= most:
+        return parents
+    about = [(parent.lineage.chunk, parent.lineage.seed) for parent in parents]
+    drawn = sorted(range(len(parents)), key=lambda number: digest([seed, parents[number].id]))
+    turns = ranked(drawn, about)
+    turns = ranked(sorted(drawn, key=lambda number: turns[number]), [chunk for chunk, _ in about])
+    chosen = sorted(drawn, key=lambda number: (turns[number], digest([seed, about[number][0]])))[:most]
+    return [parents[number] for number in sorted(chosen)]
+
+
+def ranked(numbers: Iterable[int], groups: Sequence[Hashable]) -> dict[int, int]:
+    """Of each number its place, from 0, among those of its group, as they come."""
+    counts: Counter[Hashable] = Counter()
+    places: dict[int, int] = {}
+    for number in numbers:
+        places[number] = counts[groups[number]]
+        counts[groups[number]] += 1
+    return places
+
+
 def varied(about: About, axes: Axes, number: int) -> About:
     """The same in one cell of the axes."""
     if not axes.values:
@@ -131,7 +192,7 @@ def varied(about: About, axes: Axes, number: int) -> About:
     return replace(about, variables={**about.variables, **axes.shown(cell)}, cell=cell)
 
 
-def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = ()) -> About:
+def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = (), parent: Sample | None = None) -> About:
     """What a prompt is about, with the variables that its template sees; `count` comes from the step."""
     variables: dict[str, object] = {"leaf": leaf.path}
     if isinstance(leaf, Knowledge):
@@ -141,7 +202,10 @@ def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = ())
         if seeds:
             variables["example"] = plain(seeds[0])
     else:
-        variables |= {"task": leaf.task, "examples": [plain(seed) for seed in seeds]}
+        shown = [plain(seed) for seed in seeds]
+        variables |= {"task": leaf.task, "examples": shown, "answers": list(answers(leaf))}
+    if parent:
+        variables |= brought(parent)
     return About(
         leaf=leaf.path,
         leaf_blob=leaf.blob,
@@ -149,6 +213,7 @@ def about(leaf: Leaf, *, chunk: Chunk | None = None, seeds: Sequence[Seed] = ())
         variables=variables,
         seed=seeds[0].number if seeds else None,
         chunk=chunk,
+        parent=parent,
     )
 
 
@@ -177,17 +242,22 @@ def check_roles(flows: Sequence[Flow], recipe: GenerateRecipe, also: Iterable[st
             fix = f"roles of the chosen flows and filters: {', '.join(needed) or 'none'}"
             raise RecipeError(f"no chosen flow or filter has a role {role!r}", where=f"roles.{role}", fix=fix)
     for flow in flows:
-        if missing := [role for role in flow.roles if recipe.teacher is None and role not in recipe.roles]:
+        named = {*recipe.roles, *recipe.routes, *recipe.forced_routes}
+        if missing := [role for role in flow.roles if recipe.teacher is None and role not in named]:
             fix = "name one (--teacher URL --teacher-model NAME), or choose flows that need none (--flow rules)"
             raise RecipeError(f"the flow {flow.name!r} needs a teacher ({', '.join(missing)})", where="flows", fix=fix)
 
 
 def lack(leaf: Leaf, flows: Sequence[Flow]) -> str:
     """Why the chosen flows make nothing of a leaf."""
+    if any(flow.takes(leaf) and flow.begins_with_samples for flow in flows):
+        return "no sample of it that an earlier run kept may be used; 1-parents.jsonl says why"
     if isinstance(leaf, Knowledge):
         if any(flow.takes(leaf) for flow in flows):
             return "its documents gave no chunk"
         return "none of the chosen flows takes knowledge leaves"
+    if any(axis.source == "answers" for flow in flows for axis in flow.drawn.values()) and not classifies(leaf):
+        return "no answer of its seed examples comes twice: they are no classes, which a chosen flow takes them for"
     if leaf.simulation:
         return "its simulation.yaml needs the flow 'simulation', which was not chosen"
     return f"a {kind_of(leaf)} skill without simulation.yaml needs a flow with a teacher"

@@ -7,7 +7,7 @@ were walked to their end, a reckoning from these with 95 % intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from instructlab_like.flows import AskStep, Flow
@@ -16,6 +16,7 @@ from instructlab_like.generation.figures import Figure
 from instructlab_like.generation.foresee import Shape
 from instructlab_like.generation.purse import MILLION, Price
 from instructlab_like.generation.reckon import CHARACTERS, Part, Reckoner, Sum
+from instructlab_like.generation.walk import Seats
 from instructlab_like.records import Record
 
 UNNAMED = "unnamed"  # the identity of a teacher that is planned for and not asked
@@ -39,6 +40,7 @@ class StepCost(Cost):
     flow: str
     step: str
     role: str
+    teacher: str | None = None  # of several that routes choose from; None: the role's
     template: str
 
 
@@ -51,19 +53,26 @@ class Quote(Record):
 
 @dataclass(frozen=True)
 class Terms:
-    """What is known of the teachers, by role."""
+    """What is known of the teachers, by role, or by seat where routes choose who has it."""
 
     prices: Mapping[str, Price | None]
     identities: Mapping[str, str]
     slots: Mapping[str, tuple[str, int]]  # who it is, for roles may share one, and how many calls at once
+    seats: Seats = field(default_factory=dict)
+
+    def seat(self, leaf: str, role: str) -> str:
+        """Who is asked in a role for a leaf."""
+        return self.seats.get((leaf, role), role)
 
 
 @dataclass
 class Line:
-    """One step of a flow over some leaves."""
+    """One step of a flow over some leaves, for which the same teacher is asked."""
 
     flow: Flow
     number: int
+    seat: str  # of whoever is asked: the role, or one of several who have it
+    parts: Sequence[Part]
     paid: Sum
     due: Sum
     later: Sum
@@ -106,8 +115,9 @@ class Costing:
                     flow=line.flow.name,
                     step=line.step.name,
                     role=line.step.role,
+                    teacher=line.seat.partition(": ")[2] or None,
                     template=line.step.template,
-                    **dict(Costs(self, parts, [line], everything=everything).cost()),
+                    **dict(Costs(self, line.parts, [line], everything=everything).cost()),
                 )
                 for line in lines
             ),
@@ -119,16 +129,26 @@ class Costing:
             shape = self.reckoner.shapes[name]
             members = [part for part in parts if part.flow.name == name]
             for number in shape.asking if members else ():
-                line = Line(shape.flow, number, Sum(), Sum(), Sum())
+                by_seat: dict[str, list[Part]] = {}
                 for part in members:
-                    line.paid.add(part.paid.get(number, Sum()))
-                    line.due.add(part.due.get(number, Sum()))
-                    line.later.add(part.later.get(number, Sum()))
-                yield line
+                    by_seat.setdefault(self.seat(part, number), []).append(part)
+                for seat, served in by_seat.items():
+                    line = Line(shape.flow, number, seat, served, Sum(), Sum(), Sum())
+                    for part in served:
+                        line.paid.add(part.paid.get(number, Sum()))
+                        line.due.add(part.due.get(number, Sum()))
+                        line.later.add(part.later.get(number, Sum()))
+                    yield line
 
-    def rate(self, role: str) -> tuple[float, int]:
-        """Characters a token of a role's teacher, and in how many of its answers that was counted."""
-        characters, tokens, answers = self.reckoner.counted.get(self.terms.identities.get(role, UNNAMED), (0, 0, 0))
+    def seat(self, part: Part, number: int) -> str:
+        """Who is asked in a step for a part's leaf."""
+        step = part.flow.steps[number]
+        assert isinstance(step, AskStep)
+        return self.terms.seat(part.leaf, step.role)
+
+    def rate(self, seat: str) -> tuple[float, int]:
+        """Characters a token of a teacher, and in how many of its answers that was counted."""
+        characters, tokens, answers = self.reckoner.counted.get(self.terms.identities.get(seat, UNNAMED), (0, 0, 0))
         return (characters / tokens, answers) if tokens else (CHARACTERS, 0)
 
     # --- the starts that were seen
@@ -139,7 +159,7 @@ class Costing:
         seen: dict[str, list[Amounts]] = {}
         for part in members:
             picked = set(sorted(part.ids)[: self.picked.get((flow, part.leaf), 0)])
-            rows = [self.changed(row, part.flow) for number, row in part.seen if number in picked]
+            rows = [self.changed(row, part) for number, row in part.seen if number in picked]
             if len(rows) < len(picked) and not self.part_way:
                 return None
             if rows:
@@ -148,12 +168,11 @@ class Costing:
             return None
         return Sample(flow, members, seen, self.reckoner.shapes[flow], self)
 
-    def changed(self, row: Amounts, flow: Flow) -> Amounts:
+    def changed(self, row: Amounts, part: Part) -> Amounts:
         """The first prompt's tokens as their distance from what its length says, which is known of every start."""
-        if not flow.asks:
+        if not part.flow.asks:
             return row[:-1]
-        assert isinstance(flow.first, AskStep)
-        return [row[0], row[1] - row[-1] / self.rate(flow.first.role)[0], *row[2:-1]]
+        return [row[0], row[1] - row[-1] / self.rate(self.seat(part, 0))[0], *row[2:-1]]
 
 
 @dataclass(frozen=True)
@@ -202,24 +221,21 @@ class Sample:
         calls = sum(row[place] for row in every)
         if calls:
             return sum(row[place + 1] for row in every) / calls, sum(row[place + 2] for row in every) / calls
-        later = Sum()
+        calls, tokens = 0, 0.0
         for part in self.members:
-            later.add(part.later.get(number, Sum()))
-        step = self.shape.flow.steps[number]
-        assert isinstance(step, AskStep)
-        rate, _ = self.costing.rate(step.role)
-        calls = max(1, later.calls)
-        return (later.characters / rate + later.tokens_in) / calls, self.shape.lengths[number]
+            later = part.later.get(number, Sum())
+            calls += later.calls
+            tokens += later.characters / self.costing.rate(self.costing.seat(part, number))[0] + later.tokens_in
+        return tokens / max(1, calls), self.shape.lengths[number]
 
     def rest(self, parts: Sequence[Part], weights: Mapping[int, tuple[float, float, float]]) -> Estimate:
         """What is left to pay of calls, tokens in and tokens out, each by its weight of the step."""
         told = [weights.get(number, (0.0, 0.0, 0.0)) for number in self.shape.asking]
         found = estimate(self.strata(parts), [weight for three in told for weight in three])
         own = [part for part in parts if part.flow.name == self.flow]
-        assert isinstance(self.shape.flow.first, AskStep)
-        rate, _ = self.costing.rate(self.shape.flow.first.role)
-        known = weights.get(0, (0.0, 0.0, 0.0))[1] * sum(part.open_characters for part in own) / rate
+        of_first, known = weights.get(0, (0.0, 0.0, 0.0))[1], 0.0
         for part in own:
+            known += of_first * part.open_characters / self.costing.rate(self.costing.seat(part, 0))[0]
             for number, (calls, tokens_in, tokens_out) in weights.items():
                 paid = part.paid_open.get(number, Sum())
                 known -= calls * paid.calls + tokens_in * paid.tokens_in + tokens_out * paid.tokens_out
@@ -337,8 +353,8 @@ class Costs:
         return Figure(value=round(value), bound="at most", basis=f"{basis}; answers in them at max_tokens")
 
     def per_token(self) -> str:
-        roles = dict.fromkeys(line.step.role for line in self.lines)
-        rates = {self.costing.terms.identities.get(role): self.costing.rate(role) for role in roles}
+        seats = dict.fromkeys(line.seat for line in self.lines)
+        rates = {self.costing.terms.identities.get(seat): self.costing.rate(seat) for seat in seats}
         counted = sum(answers for _, answers in rates.values())
         if not counted:
             return f"{CHARACTERS:g} characters a token"
@@ -346,7 +362,7 @@ class Costs:
         return f"{told} characters a token as the teacher counted in {counted:,} of its answers"
 
     def bounded_in(self, line: Line) -> float:
-        rate, _ = self.costing.rate(line.step.role)
+        rate, _ = self.costing.rate(line.seat)
         return (line.due.characters + line.later.characters) / rate + line.later.tokens_in
 
     def tokens_out(self) -> Figure:
@@ -362,20 +378,21 @@ class Costs:
 
     def money(self) -> Figure:
         """By the prices of each step's teacher."""
-        prices: dict[tuple[str, int], Price] = {}
+        prices: dict[str, Price] = {}
         for line in self.lines:
-            price = self.costing.terms.prices.get(line.step.role)
+            price = self.costing.terms.prices.get(line.seat)
             if price is None:
                 fix = "--price-in and --price-out, for a million tokens, or price_in and price_out in the recipe"
-                return Figure.unknown(f"the {line.step.role}'s teacher has no price: {fix}")
-            prices[line.flow.name, line.number] = price
+                role, _, name = line.seat.partition(": ")
+                return Figure.unknown(f"the {role}'s teacher {name and repr(name) + ' '}has no price: {fix}")
+            prices[line.seat] = price
         if not prices:
             return Figure(value=0, bound="exact", basis="no flow asks a teacher")
         told = " or ".join(dict.fromkeys(f"{price[0]:g} and {price[1]:g}" for price in prices.values()))
         basis = f"{told} for a million tokens in and out, of the tokens above"
 
         def worth(line: Line, tokens_in: float, tokens_out: float) -> float:
-            price = prices[line.flow.name, line.number]
+            price = prices[line.seat]
             return (tokens_in * price[0] + tokens_out * price[1]) / MILLION
 
         paid = sum(worth(line, line.paid.tokens_in, line.paid.tokens_out) for line in self.lines)
@@ -383,7 +400,7 @@ class Costs:
         if not self.left:
             return Figure(value=round(paid, 6), bound="exact", basis=self.nothing(basis))
         if self.samples:
-            each = {key: (0.0, price[0] / MILLION, price[1] / MILLION) for key, price in prices.items()}
+            each = {seat: (0.0, price[0] / MILLION, price[1] / MILLION) for seat, price in prices.items()}
             found = moved(within(self.rest(each, (0.0, 0.0, 0.0)), 0.0), paid)
             return self.reckoned(found, basis)
         most = sum(
@@ -394,14 +411,16 @@ class Costs:
     def nothing(self, basis: str) -> str:
         return basis if self.everything else "nothing is left to be asked"
 
-    def rest(
-        self, each: Mapping[tuple[str, int], tuple[float, float, float]], weights: tuple[float, float, float]
-    ) -> Estimate:
-        """What is left, of the amounts by their weights; of independent flows the intervals add up as their squares."""
+    def rest(self, each: Mapping[str, tuple[float, float, float]], weights: tuple[float, float, float]) -> Estimate:
+        """What is left, of the amounts by their weights, which `each` has for some seats.
+
+        Of independent flows the intervals add up as their squares; of the leaves of a flow for which different teachers
+        are asked, which are reckoned from the same walks, as they are.
+        """
         found = [
-            sample.rest(
-                self.parts,
-                {line.number: each.get((name, line.number), weights) for line in self.lines if line.flow.name == name},
+            total(
+                sample.rest(parts, {line.number: each.get(line.seat, weights) for line in lines})
+                for parts, lines in self.alike(name)
             )
             for name, sample in self.samples.items()
         ]
@@ -410,12 +429,23 @@ class Costs:
         above = sum((one.high - one.value) ** 2 for one in found) ** 0.5
         return Estimate(value, value - below, value + above)
 
+    def alike(self, flow: str) -> Iterator[tuple[Sequence[Part], Sequence[Line]]]:
+        """The parts of a flow with their lines, apart where others are asked."""
+        groups: dict[tuple[int, ...], list[Part]] = {}
+        lines = [line for line in self.lines if line.flow.name == flow]
+        served = [{part.leaf for part in line.parts} for line in lines]
+        for part in (part for part in self.parts if part.flow.name == flow):
+            mine = tuple(number for number, leaves in enumerate(served) if part.leaf in leaves)
+            groups.setdefault(mine, []).append(part)
+        for numbers, parts in groups.items():
+            yield parts, [lines[number] for number in numbers]
+
     # --- time
 
     def seconds(self) -> Figure:
         """Until the last answer, if all slots stay busy: that of the teacher who has most to do."""
         terms, measured = self.costing.terms, self.costing.reckoner.seconds
-        each = [(line, Costs(self.costing, self.parts, [line], everything=self.everything)) for line in self.lines]
+        each = [(line, Costs(self.costing, line.parts, [line], everything=self.everything)) for line in self.lines]
         paid = [line.paid.calls if self.everything else 0 for line in self.lines]
         figures = [(line, costs.calls(more)) for (line, costs), more in zip(each, paid, strict=True)]
         figures = [(line, figure) for line, figure in figures if figure.value]
@@ -428,7 +458,7 @@ class Costs:
         busy: dict[str, Busy] = {}
         for line, figure in figures:
             summed, count = measured.get((line.flow.name, line.number), (total, answers))
-            owner, slots = terms.slots.get(line.step.role, (UNNAMED, 1))
+            owner, slots = terms.slots.get(line.seat, (UNNAMED, 1))
             busy.setdefault(owner, Busy(slots)).add(figure, summed / count)
         path = self.path(measured)
         value, low, high = (max(one.seconds(place) for one in busy.values()) + path for place in (0, 1, 2))
@@ -452,6 +482,12 @@ class Costs:
 def within(found: Estimate, least: float, most: float = float("inf")) -> Estimate:
     value, low, high = (min(max(number, least), most) for number in (found.value, found.low, found.high))
     return Estimate(value, low, high)
+
+
+def total(found: Iterable[Estimate]) -> Estimate:
+    """The sum of what rises and falls together."""
+    every = list(found)
+    return Estimate(sum(one.value for one in every), sum(one.low for one in every), sum(one.high for one in every))
 
 
 def moved(found: Estimate, by: float) -> Estimate:

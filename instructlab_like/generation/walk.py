@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Protocol
 
-from instructlab_like.flows import AskStep, Flow, LeafKind, Limits, PreferStep, Step
+from instructlab_like.flows import AskStep, Condition, Flow, LeafKind, Limits, PreferStep, Same, Step
 from instructlab_like.generation.ledger import Failure
 from instructlab_like.generation.parse import VERSION, Group, read, reason
 from instructlab_like.generation.quotation import find
@@ -22,6 +23,7 @@ from instructlab_like.records import (
     AskTask,
     Chunk,
     Completion,
+    Leaf,
     Lineage,
     Message,
     Preference,
@@ -38,7 +40,11 @@ from instructlab_like.records import (
 
 SAID = 200  # characters of a judge's own words in a verdict
 SURPLUS = 1 << 20  # the place of what was not asked for, behind all that was
+WHEN, PASSED_BY = "when", "passed by"  # the last part of a verdict's filter on who takes a step, and its rule
 PARSE = "parse"  # the filter of verdicts on answers that could not be used, and on calls that got none
+
+Seats = Mapping[tuple[str, str], str]  # by leaf and role, who is asked where a route chose; else the role says it
+NO_SEATS: Seats = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class About:
     seed: int | None = None  # number of the first seed example shown
     chunk: Chunk | None = None
     cell: Mapping[str, str] | None = None  # the names of the values that it has on the flow's axes
+    parent: Sample | None = None  # of an earlier run, whose texts a record begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,12 @@ class Candidate:
     turns: tuple[Turn, ...] = ()
     decisions: tuple[Decision, ...] = ()
     parents: tuple[str, ...] = ()
+    deepest: int = 0  # of the parents, in synthetic generations from human text
     sample: Sample | None = None  # where a model-free task made it
+
+    @property
+    def depth(self) -> int:
+        return self.sample.lineage.depth if self.sample else self.deepest + 1
 
     @property
     def id(self) -> str:
@@ -153,13 +165,45 @@ class Preferred:
 Outcome = Call | Ready | Finished | Lost | Preferred
 
 
+class Parents(Protocol):
+    """Samples that earlier runs kept, for flows that begin with them."""
+
+    def of(self, leaf: Leaf, chunks: Sequence[Chunk], /) -> Sequence[Sample]:
+        """Those of a leaf that may be used, in the order of their ids; `chunks` are those that the leaf has now."""
+
+    def count(self, leaf: Leaf, /) -> int: ...
+
+
+class NoParents:
+    """No earlier run is named."""
+
+    def of(self, _leaf: Leaf, _chunks: Sequence[Chunk], /) -> Sequence[Sample]:
+        return ()
+
+    def count(self, _leaf: Leaf, /) -> int:
+        return 0
+
+
+NO_PARENTS = NoParents()
+
+
 class Walk:
     """The steps of all flows of a run. Open with `with`: templates of the user's own are rendered in processes."""
 
-    def __init__(self, flows: Sequence[Flow], recipe: GenerateRecipe, identities: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        recipe: GenerateRecipe,
+        identities: Mapping[str, str],
+        seats: Seats = NO_SEATS,
+        *,
+        parents: Parents = NO_PARENTS,
+    ) -> None:
         self.flows = flows
         self.recipe = recipe
-        self.identities = identities  # of the teacher in each role
+        self.identities = identities  # of the teacher in each role, or seat
+        self.seats = seats
+        self.parents = parents
         self.renderers: dict[tuple[str, str], Renderer] = {}
 
     def __enter__(self) -> Walk:
@@ -177,7 +221,7 @@ class Walk:
         if isinstance(task, AskTask):
             step = start.flow.first
             assert isinstance(step, AskStep)
-            return [Call(Candidate(start), step, 0, task.prompt.lineage.draw, task.prompt)]
+            return [Call(taken_up(start), step, 0, task.prompt.lineage.draw, task.prompt)]
         made = []
         for number, sample in enumerate(unaided(task)):
             fields = {"question": sample.question, "answer": sample.answer}
@@ -188,10 +232,11 @@ class Walk:
     def received(self, call: Call, completion: Completion) -> list[Outcome]:
         """What an answer leads to: a record for each group in it, or one verdict on all of it."""
         prompt, step = call.prompt, call.step
-        reading = read(completion.text, prompt.yields, prompt.answer_schema)
+        length = completion.finish_reason == "length"
+        reading = read(completion.text, prompt.yields, prompt.answer_schema, prompt.tags, cut=length)
         groups = reading.groups
         if not groups:
-            why = reason(completion, prompt.yields, prompt.answer_schema, reading.broken)
+            why = reason(completion, prompt.yields, prompt.answer_schema, reading.broken, prompt.tags)
             return self.unusable(call, why)
         if len(groups) > 1 and not step.fan_out:
             return self.unusable(call, f"the answer holds {len(groups)} where one was asked for")
@@ -204,7 +249,7 @@ class Walk:
             made.append(
                 Lost(call.candidate.start, (*call.candidate.place, call.draw, SURPLUS), self.on_call(call, more))
             )
-        cut = step.fan_out and completion.finish_reason == "length"
+        cut = step.fan_out and length
         if reading.broken or cut:
             more = f"{reading.broken} more of the answer {'is' if reading.broken == 1 else 'are'} not whole"
             why = more if reading.broken else "the answer breaks off after what is whole"
@@ -257,12 +302,13 @@ class Walk:
             turns=(*before.turns, turn),
             decisions=before.decisions,
             parents=before.parents,
+            deepest=before.deepest,
             sample=before.sample,
         )
         name = f"{before.start.flow.name}/{step.name}"
         several = len(step.keep) > 1
         for judgement, wanted in step.keep.items():
-            decision = judged(f"{name}/{judgement}" if several else name, judgement, grown.fields[judgement], wanted)
+            decision = met(f"{name}/{judgement}" if several else name, judgement, wanted, grown)
             if why := grown.fields.get(explained(step, prompt.yields, judgement)):
                 decision = replace(decision, reason=f"{decision.reason}; because {short(why, SAID)}")
             grown = replace(grown, decisions=(*grown.decisions, decision))
@@ -291,15 +337,23 @@ class Walk:
 
     def onward(self, candidate: Candidate) -> Iterator[Outcome]:
         steps = candidate.start.flow.steps
-        if candidate.step == len(steps):
-            yield self.finished(candidate)
+        while candidate.step < len(steps):
+            step = steps[candidate.step]
+            assert isinstance(step, AskStep | PreferStep)
+            if step.when:
+                decision, taken = deciding(candidate, step)
+                candidate = replace(candidate, decisions=(*candidate.decisions, decision))
+                if not decision.keep:
+                    break
+                if not taken:
+                    candidate = replace(candidate, step=candidate.step + 1)
+                    continue
+            if isinstance(step, PreferStep):
+                yield from self.preferred(candidate, step)
+            else:
+                yield Ready(candidate, step)
             return
-        step = steps[candidate.step]
-        if isinstance(step, PreferStep):
-            yield from self.preferred(candidate, step)
-            return
-        assert isinstance(step, AskStep)
-        yield Ready(candidate, step)
+        yield self.finished(candidate)
 
     def preferred(self, candidate: Candidate, step: PreferStep) -> Iterator[Outcome]:
         """The better of two texts goes on as the answer; the other is a sample rejected for it."""
@@ -327,13 +381,16 @@ class Walk:
             made=tuple(entry for entry in candidate.made if other not in entry[2]),
             authors=authored(candidate, one),
         )
+        brought = candidate.start.about.parent is not None and not {one, other} <= candidate.authors.keys()
         second = replace(
             candidate,
             step=candidate.step + 1,
             place=(*candidate.place, 1),
             fields={**candidate.fields, "answer": candidate.fields[other]},
             authors=authored(candidate, other),
-            parents=(first.id,),
+            # a text that its parent brought is no generation of its own: both are the parent's children then
+            parents=candidate.parents if brought else (first.id,),
+            deepest=candidate.deepest if brought else first.depth,
             sample=None,
         )
         before, after = scores
@@ -392,6 +449,7 @@ class Walk:
             lineage = candidate.sample.lineage.model_copy(update={"turns": candidate.turns})
             return candidate.sample.model_copy(update={"lineage": lineage})
         about, fields = candidate.start.about, candidate.fields
+        own = None if about.parent is None or "answer" in candidate.authors else about.parent.lineage
         author = candidate.authors.get("answer") or candidate.turns[-1]
         context = about.chunk.text if about.chunk else fields.get("context")
         return Sample(
@@ -404,19 +462,19 @@ class Walk:
             lineage=Lineage(
                 leaf=about.leaf,
                 leaf_blob=about.leaf_blob,
-                method="teacher",
-                model=author.model,
+                method=own.method if own else "teacher",
+                model=own.model if own else author.model,
                 flow=candidate.start.flow.name,
                 flow_blob=candidate.start.flow.blob,
                 turns=candidate.turns,
                 seed=about.seed,
                 chunk=about.chunk.id if about.chunk else None,
-                template=author.template,
-                template_blob=author.template_blob,
+                template=own.template if own else author.template,
+                template_blob=own.template_blob if own else author.template_blob,
                 params=dict(about.cell) if about.cell else None,
-                draw=author.draw,
+                draw=own.draw if own else author.draw,
                 parents=candidate.parents,
-                depth=1 + len(candidate.parents),
+                depth=candidate.depth,
             ),
         )
 
@@ -455,11 +513,12 @@ class Walk:
             sampling=template.sampled(self.sampling(draw)),
             yields=template.yields,
             answer_schema=template.answer_schema,
+            tags=template.tags,
             lineage=Lineage(
                 leaf=about.leaf,
                 leaf_blob=about.leaf_blob,
                 method="teacher",
-                model=self.identities[step.role],
+                model=self.identities[self.seats.get((about.leaf, step.role), step.role)],
                 flow=flow.name,
                 seed=about.seed,
                 chunk=about.chunk.id if about.chunk else None,
@@ -467,7 +526,8 @@ class Walk:
                 template_blob=template.blob,
                 params=dict(about.cell) if about.cell else None,
                 draw=draw,
-                depth=1,
+                parents=(about.parent.id,) if about.parent else (),
+                depth=1 + (about.parent.lineage.depth if about.parent else 0),
             ),
         )
 
@@ -482,6 +542,26 @@ class Walk:
 def derived_seed(*parts: str | int) -> int:
     """31 bits, which every server takes. A teacher's seed never holds a leaf's path: renaming a leaf asks nothing."""
     return int(digest(list(parts))[:8], 16) >> 1
+
+
+def taken_up(start: Start) -> Candidate:
+    """The record at its first step: empty, or with the texts of the sample that it takes up."""
+    parent = start.about.parent
+    if parent is None:
+        return Candidate(start)
+    fields = brought(parent)
+    made = ((parent.id, 0, frozenset(fields)),)
+    return Candidate(start, fields=fields, made=made, parents=(parent.id,), deepest=parent.lineage.depth)
+
+
+def brought(parent: Sample) -> dict[str, str]:
+    """The texts of a sample that a record begins with; a knowledge leaf's passage is a variable of its own."""
+    texts = {"question": parent.question, "answer": parent.answer}
+    if parent.context and parent.kind == "grounded":
+        texts["context"] = parent.context
+    if parent.context and parent.evidence:
+        texts["evidence"] = parent.context[slice(*parent.evidence)]
+    return texts
 
 
 def authored(candidate: Candidate, field: str) -> Mapping[str, Turn]:
@@ -506,6 +586,63 @@ def judged(name: str, field: str, text: str, wanted: tuple[str, ...] | Limits) -
         return Decision(name, VERSION, False, told, score, wanted.at_most)
     threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     return Decision(name, VERSION, True, f"{field} is {score:g}", score, threshold)
+
+
+def met(name: str, field: str, wanted: Condition, candidate: Candidate) -> Decision:
+    """Whether a condition holds of a record."""
+    if isinstance(wanted, Same):
+        return compared(name, field, wanted.same_as, candidate)
+    return judged(name, field, candidate.fields[field], wanted)
+
+
+def deciding(candidate: Candidate, step: AskStep | PreferStep) -> tuple[Decision, bool]:
+    """What is logged of a step's `when`, and whether the step is taken.
+
+    The record goes on either way, but for one whose score is no number: nobody can tell then what it needs.
+    """
+    flow = candidate.start.flow
+    name = f"{flow.name}/{step.name}/{WHEN}"
+    done, left = ("compared", "not compared")
+    if isinstance(step, AskStep):
+        done, left = f"asked the {step.role}", f"the {step.role} was not asked"
+    told = []
+    for judgement, wanted in step.when.items():
+        found = met(name, judgement, wanted, candidate)
+        if isinstance(wanted, Limits) and found.score is None:
+            return found, False
+        why = candidate.fields.get(said_of(flow, candidate.step, judgement), "")
+        because = f"; because {short(why, SAID)}" if why else ""
+        if not found.keep:
+            return replace(found, keep=True, rule=PASSED_BY, reason=f"{found.reason}: {left}{because}"), False
+        limit = f", {limits(wanted)}" if isinstance(wanted, Limits) else ""
+        told.append((replace(found, reason=f"{found.reason}{limit}"), because))
+    reasons = " and ".join(one.reason for one, _ in told)
+    return replace(told[0][0], reason=f"{reasons}: {done}{told[0][1]}"), True
+
+
+def limits(wanted: Limits) -> str:
+    """The range in words."""
+    told = [("at least", wanted.at_least), ("at most", wanted.at_most)]
+    return " and ".join(f"{word} {bound:g}" for word, bound in told if bound is not None)
+
+
+def said_of(flow: Flow, before: int, judgement: str) -> str:
+    """The field in which the last step before one says why it judged so."""
+    for step in reversed(flow.steps[:before]):
+        if isinstance(step, AskStep):
+            yields = flow.templates[step.name].yields
+            if judgement in (step.named_as.get(tag, tag) for tag in yields):
+                return explained(step, yields, judgement)
+    return ""
+
+
+def compared(name: str, field: str, other: str, candidate: Candidate) -> Decision:
+    """Whether a field is what another one, or the value on an axis, is."""
+    known = {**(candidate.start.about.cell or {}), **candidate.fields}
+    text, wanted = (" ".join(known[one].split()) for one in (field, other))
+    if text == wanted:
+        return Decision(name, VERSION, True, f"{field} is {short(text)}, as is {other}")
+    return Decision(name, VERSION, False, f"{field} is {short(text)}, {other} {short(wanted)}")
 
 
 def explained(step: AskStep, yields: Sequence[str], judgement: str) -> str:

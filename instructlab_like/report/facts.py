@@ -6,6 +6,7 @@ from instructlab_like.evaluation.summary import Summary
 from instructlab_like.records import Answer, Item, Leaf, LeafCounts, LeafOrigin, Record, Sample, Verdict, Waterfall
 from instructlab_like.report.contribution import Contributions
 from instructlab_like.report.learning import Learning
+from instructlab_like.report.mix import Mix
 from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss
 
 
@@ -34,6 +35,7 @@ class ReportFacts(Record):
     counts: tuple[LeafCounts, ...] = ()
     shortfalls: dict[str, str] = {}  # leaf -> why it received no samples, or fewer than it might
     waterfall: Waterfall = Waterfall()
+    mix: Mix | None = None  # how near the kept samples come to the recipe's target
     samples: tuple[Sample, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     summary: Summary | None = None

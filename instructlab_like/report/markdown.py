@@ -11,7 +11,7 @@ from instructlab_like.evaluation.gate import GateResult
 from instructlab_like.evaluation.inferiority import NonInferiority
 from instructlab_like.evaluation.summary import SIGNS, CheckpointScore, Summary
 from instructlab_like.records import Effect
-from instructlab_like.report import judge, waterfall
+from instructlab_like.report import judge, mix, waterfall
 from instructlab_like.report.advice import Advice, advise
 from instructlab_like.report.contribution_comment import table
 from instructlab_like.report.facts import ReportFacts, TeacherCost
@@ -64,6 +64,8 @@ def _blocks(facts: ReportFacts) -> Iterator[str]:
         yield _learnt(facts.learning)
     if facts.waterfall.phases:
         yield f"#### What the filters rejected\n\n{waterfall.markdown(facts.waterfall)}"
+    if facts.mix:
+        yield f"#### The mix that was wanted\n\n{mix.markdown(facts.mix)}"
     yield from _made(facts)
 
 

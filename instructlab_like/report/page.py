@@ -18,6 +18,7 @@ from instructlab_like.report.facts import ReportFacts
 from instructlab_like.report.heat import branches, heat_rows, mean_row, own_rows
 from instructlab_like.report.judge import judge_view
 from instructlab_like.report.leaves import SHOWN, LeafView, filter_views, leaf_views
+from instructlab_like.report.mix import verdict
 from instructlab_like.report.wording import change, clip, level, score, visible
 
 HERE = Path(__file__).parent
@@ -46,6 +47,7 @@ def page(facts: ReportFacts) -> str:
             views=views,
             most=SHOWN,
             filters=filter_views(facts),
+            mix_verdict=verdict(facts.mix) if facts.mix else "",
             curves=curves(facts.losses),
             leaf_curves=leaf_curves(facts.losses, facts.held_out),
             learning=facts.learning,

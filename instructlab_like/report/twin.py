@@ -11,6 +11,7 @@ from instructlab_like.report.contribution import Contributions
 from instructlab_like.report.facts import ReportFacts, TeacherCost
 from instructlab_like.report.learning import Learning
 from instructlab_like.report.leaves import leaf_views
+from instructlab_like.report.mix import Mix
 
 FORMAT = 1  # raised when a field changes its meaning or goes
 
@@ -45,6 +46,7 @@ class Told(Record):
     costs: tuple[TeacherCost, ...]
     leaves: tuple[ToldLeaf, ...]
     waterfall: Waterfall
+    mix: Mix | None = None  # left out where the run has no target
     summary: Summary | None
     learning: Learning | None
     contributions: Contributions | None
@@ -73,6 +75,7 @@ def told(facts: ReportFacts) -> Told:
             for view in views
         ),
         waterfall=facts.waterfall,
+        mix=facts.mix,
         summary=facts.summary,
         learning=facts.learning,
         contributions=facts.contributions,
@@ -85,4 +88,5 @@ def told(facts: ReportFacts) -> Told:
 
 def twin(facts: ReportFacts) -> bytes:
     """The JSON. The same facts give the same bytes."""
-    return orjson.dumps(plain(told(facts)), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    found = {name: value for name, value in plain(told(facts)).items() if name != "mix" or value is not None}
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -14,6 +14,7 @@ from instructlab_like.generation.ledger import Ledger, Spent, total
 from instructlab_like.generation.plan import roles
 from instructlab_like.generation.purse import Price, Purse, cost
 from instructlab_like.generation.quote import UNNAMED, Terms
+from instructlab_like.generation.routing import Route, seat, seats
 from instructlab_like.generation.walk import Start
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Completion, Prompt
@@ -72,7 +73,10 @@ class Absent:
 
 
 class Staff:
-    """The teachers of a run, one for each recipe of one, whatever roles it has."""
+    """The teachers of a run, one for each recipe of one, whatever roles it has.
+
+    Where routes choose who has a role, the role as each of them has it is a seat of its own: "answerer: small".
+    """
 
     def __init__(
         self,
@@ -81,23 +85,38 @@ class Staff:
         *,
         asking: bool = True,
         others: Mapping[str, Price] | None = None,
+        routes: Sequence[Route] = (),
     ) -> None:
-        self.flows, self.recipe = flows, recipe
+        self.flows, self.recipe, self.routes = flows, recipe, routes
         self.others = others or {}  # prices of those whom other parts of the run have asked
         self.asking = asking  # False: the ledger alone answers, and no key or server is needed
-        self.by_role: dict[str, TeacherRecipe] = {}
+        self.seats = seats(routes)
+        self.by_role: dict[str, TeacherRecipe] = {}  # or by seat
+        routed = {one.role for one in routes} - {one.role for one in routes if one.teacher is None}
         for role in roles(flows):
             told = recipe.roles.get(role) or recipe.teacher
-            if told is not None:
+            if told is not None and role not in routed:
                 self.by_role[role] = told
+        for one in routes:
+            if one.teacher is not None:
+                self.by_role[seat(one.role, one.teacher)] = recipe.teachers[one.teacher]
         self.teachers: dict[str, Teacher] = {}
         self.capabilities: dict[str, Capabilities] = {}  # by identity, once somebody was asked
+        self.open()
+
+    def open(self) -> None:
+        """Everybody who is asked; again, once they were closed at the end of an asking and there is more to ask."""
+        self.closed = False
         for told in self.by_role.values():
             if told.model_dump_json() not in self.teachers:
-                self.teachers[told.model_dump_json()] = open_teacher(told) if asking else Absent(told)
+                self.teachers[told.model_dump_json()] = open_teacher(told) if self.asking else Absent(told)
 
     def teacher(self, role: str) -> Teacher:
         return self.teachers[self.by_role[role].model_dump_json()]
+
+    def has(self, role: str) -> bool:
+        """Whether somebody is asked in the role, for every leaf."""
+        return role in self.by_role or any(one.role == role for one in self.routes)
 
     @property
     def identities(self) -> dict[str, str]:
@@ -107,15 +126,20 @@ class Staff:
     def prices(self) -> dict[str, Price]:
         """By the teacher's identity, of those whose price is known."""
         own = {self.teacher(role).identity: price for role, told in self.by_role.items() if (price := price_of(told))}
-        return {**self.others, **own}
+        waiting = (
+            told for told in self.recipe.teachers.values() if told.kind == "http"
+        )  # asked by other routes before
+        known = {f"http:{told.model}": price for told in waiting if (price := price_of(told))}
+        return {**self.others, **known, **own}
 
     def terms(self, flows: Sequence[Flow], price: Price | None = None) -> Terms:
         """What a quote needs to know of the teachers; `price` is that of roles that nobody has yet."""
-        every = roles(flows)
+        every = tuple(dict.fromkeys((*roles(flows), *self.by_role)))
         return Terms(
             prices={role: price_of(self.by_role[role]) if role in self.by_role else price for role in every},
             identities=dict.fromkeys(every, UNNAMED) | self.identities,
             slots={role: (told.model_dump_json(), self.teacher(role).capacity) for role, told in self.by_role.items()},
+            seats=self.seats,
         )
 
     def bring(
@@ -131,6 +155,9 @@ class Staff:
     ) -> None:
         """Walk all of it; raises what the engine raises, and RecipeError for a budget that cannot be kept."""
         self.check_budget()
+        if self.closed:
+            self.teachers.clear()
+            self.open()
         before = ledger.spent_by()
         asked.prices, asked.before = self.prices, total(before.values())
         purse = Purse(self.recipe.budget, before, asked.prices)
@@ -146,7 +173,8 @@ class Staff:
         for role, told in self.by_role.items():
             if price_of(told) is None:
                 fix = "give --price-in and --price-out, for a million tokens, or price_in and price_out in the recipe"
-                what = f"is in money, and the {role}'s teacher has no price"
+                role, _, name = role.partition(": ")
+                what = f"is in money, and the {role}'s teacher {name and repr(name) + ' '}has no price"
                 raise RecipeError(what, where="budget", fix=fix)
 
     async def session(
@@ -165,8 +193,10 @@ class Staff:
             self.prices,
             purse,
         )
-        aside = probing if self.teachers and self.asking else None
-        engine = Engine(walk, desks, ledger, purse, progress.take, progress.tally, aside, asking=self.asking)
+        aside = probing if self.teachers and self.asking and not self.capabilities else None
+        engine = Engine(
+            walk, desks, ledger, purse, progress.take, progress.tally, aside, asking=self.asking, seats=self.seats
+        )
         watcher = asyncio.create_task(watch(progress))
         try:
             await engine.run(planned)
@@ -177,7 +207,8 @@ class Staff:
                 await teacher.close()
                 for notice in teacher.notices:
                     warn(f"  {notice}")
-            self.capabilities = probing.found
+            self.capabilities |= probing.found
+            self.closed = True
 
 
 async def watch(progress: Progress) -> None:
@@ -195,10 +226,14 @@ def price_of(told: TeacherRecipe) -> Price | None:
 
 
 def priced(recipe: GenerateRecipe, price: Price | None) -> GenerateRecipe:
-    """The recipe with a price for its teacher, and for everybody in a role who has none."""
+    """The recipe with a price for its teacher, and for everybody in a role or named for routes who has none."""
     if price is None:
         return recipe
     told = {"price_in": price[0], "price_out": price[1]}
     teacher = recipe.teacher and recipe.teacher.model_copy(update=told)
-    named = {role: one if price_of(one) else one.model_copy(update=told) for role, one in recipe.roles.items()}
-    return recipe.model_copy(update={"teacher": teacher, "roles": named})
+
+    def known(given: Mapping[str, TeacherRecipe]) -> dict[str, TeacherRecipe]:
+        return {name: one if price_of(one) else one.model_copy(update=told) for name, one in given.items()}
+
+    update = {"teacher": teacher, "roles": known(recipe.roles), "teachers": known(recipe.teachers)}
+    return recipe.model_copy(update=update)

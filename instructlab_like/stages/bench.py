@@ -82,11 +82,12 @@ class Bench:
 
     def __init__(self, chosen: AskFilter, told: TeacherRecipe, recipe: GenerateRecipe) -> None:
         self.chosen, self.told = chosen, told
-        self.recipe = recipe.model_copy(update={"teacher": None, "roles": {chosen.role: told}})
+        alone = {"teacher": None, "roles": {chosen.role: told}, "teachers": {}, "routes": {}, "forced_routes": {}}
+        self.recipe = recipe.model_copy(update=alone)
         self.lenient = isinstance(chosen, Judge) and chosen.same_family
         self.identity = Absent(told).identity
         self.name = described(told)
-        self.others = [one for one in (recipe.teacher, *recipe.roles.values()) if one and one.kind == "local"]
+        self.others = [one for one in recipe.everybody if one.kind == "local"]
         self.known: dict[str, Kinship] = {}
 
     @cached_property

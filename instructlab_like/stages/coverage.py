@@ -1,9 +1,9 @@
-"""How far a run's samples cover the axes of its flows: a matrix of leaf and value, with the gaps."""
+"""How far a run's samples cover the axes of its flows: a matrix of leaf and value, with the gaps; and its target."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,13 @@ from instructlab_like.console import say
 from instructlab_like.errors import GateError, InputError
 from instructlab_like.flows import Flow, load_flows
 from instructlab_like.printable import escaped
-from instructlab_like.records import Record
+from instructlab_like.records import Leaf, Record
+from instructlab_like.report.mix import Mix, verdict
+from instructlab_like.report.mix import lines as mix_lines
 from instructlab_like.stages import manifest
 from instructlab_like.stages.library import read_leaves
+from instructlab_like.stages.targeting import read_mix
+from instructlab_like.taxonomy.branches import Branches
 from instructlab_like.workspace import Run, find
 
 WIDEST = 8  # values that a table has columns for; of more, how many are covered is told
@@ -46,6 +50,7 @@ class AxisCoverage(Record):
 class Coverage(Record):
     least: int  # kept samples that a leaf needs of a value
     axes: tuple[AxisCoverage, ...]
+    target: Mix | None = None  # what was reached of the recipe's target, if it has one
 
     @property
     def gaps(self) -> int:
@@ -53,39 +58,53 @@ class Coverage(Record):
 
 
 def coverage(run: Run, *, least: int = 1, strict: bool = False, form: Form = "text") -> None:
-    """Print the matrix of each axis; with `strict` GateError for gaps.
+    """Print the matrix of each axis, and the target's table; with `strict` GateError for gaps or a target missed.
 
-    Raises InputError for a run without samples, or whose flows have no axes.
+    Raises InputError for a run without samples, or without a target whose flows have no axes.
     """
     found = covered(run, least=least)
     if form == "json":
-        say(found.model_dump_json(indent=2))
+        say(found.model_dump_json(indent=2, exclude_none=True))
     else:
         for text in lines(found):
             say(text)
     if strict and found.gaps:
         fix = "more prompts (prompts_per_leaf) reach more values; ilk why tells why a sample was rejected"
         raise GateError(f"{found.gaps:,} values of axes are not covered", where=str(run.folder), fix=fix)
+    if strict and found.target is not None and not found.target.reached:
+        fix = "more prompts (prompts_per_leaf), a target that can be had, or filters that keep more: ilk why tells"
+        raise GateError(verdict(found.target), where=str(run.folder), fix=fix)
 
 
 def covered(run: Run, *, least: int) -> Coverage:
     made = manifest.read(run)
     if made.generate is None or not run.verdicts.is_file():
         raise InputError("this run has no samples", where=str(run.folder), fix="ilk generate")
-    flows = [flow for flow in load_flows(made.generate.flows) if flow.values]
-    if not flows:
+    flows = [flow for flow in load_flows(made.generate.flows) if flow.plan.axes]
+    target = read_mix(run)
+    if not flows and target is None:
         fix = "flows with axes: docs/flows.md; a flow of your own may have some, too"
         raise InputError("no flow of this run has axes", where=str(run.manifest), fix=fix)
-    leaves = read_leaves(find(made.generate.taxonomy), made.generate.leaves, made.generate.exclude)
+    root = find(made.generate.taxonomy)
+    leaves = read_leaves(root, made.generate.leaves, made.generate.exclude)
+    branches = Branches(root, made.generate.exclude)
     counts = counted(run)
-    return Coverage(
-        least=least,
-        axes=tuple(
-            matrix(flow, axis, [leaf.path for leaf in leaves if flow.takes(leaf)], counts)
-            for flow in flows
-            for axis in flow.values
-        ),
-    )
+    axes = tuple(one for flow in flows for one in matrices(flow, leaves, branches, counts))
+    return Coverage(least=least, axes=axes, target=target)
+
+
+def matrices(
+    flow: Flow, leaves: Sequence[Leaf], branches: Branches, counts: tuple[Counter[Place], Counter[Place]]
+) -> Iterator[AxisCoverage]:
+    """A matrix of each axis; where leaves give its values, one of each leaf."""
+    taken = [leaf for leaf in leaves if flow.takes(leaf)]
+    for axis in flow.plan.axes:
+        if axis in flow.values:
+            yield matrix(flow.name, axis, flow.values[axis], [leaf.path for leaf in taken], counts)
+            continue
+        for leaf in taken:
+            own = flow.own(leaf, branches.beside(leaf))
+            yield matrix(flow.name, axis, own[axis], [leaf.path], counts)
 
 
 Place = tuple[str, str, str, str]  # flow, axis, leaf, value
@@ -115,18 +134,20 @@ def rows(*paths: Path) -> Iterator[dict[str, Any]]:
                 yield from map(orjson.loads, file)
 
 
-def matrix(flow: Flow, axis: str, leaves: Sequence[str], counts: tuple[Counter[Place], Counter[Place]]) -> AxisCoverage:
-    values = tuple(flow.values[axis])
+def matrix(
+    flow: str, axis: str, named: Iterable[str], leaves: Sequence[str], counts: tuple[Counter[Place], Counter[Place]]
+) -> AxisCoverage:
+    values = tuple(named)
     made, kept = counts
     return AxisCoverage(
-        flow=flow.name,
+        flow=flow,
         axis=axis,
         values=values,
         leaves=tuple(
             LeafCoverage(
                 leaf=leaf,
-                made=tuple(made[flow.name, axis, leaf, value] for value in values),
-                kept=tuple(kept[flow.name, axis, leaf, value] for value in values),
+                made=tuple(made[flow, axis, leaf, value] for value in values),
+                kept=tuple(kept[flow, axis, leaf, value] for value in values),
             )
             for leaf in leaves
         ),
@@ -142,6 +163,9 @@ def lines(found: Coverage) -> Iterator[str]:
         yield from table(axis) if len(axis.values) <= WIDEST else summaries(axis, found.least)
         yield from gap_lines(axis, found.least)
         yield ""
+    if found.target is not None:
+        yield "target: the mix that was wanted"
+        yield from mix_lines(found.target)
 
 
 def table(axis: AxisCoverage) -> Iterator[str]:

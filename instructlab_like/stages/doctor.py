@@ -450,7 +450,8 @@ def model(
 
 
 def planned(recipe: TrainRecipe, told: estimate.ModelShape, torch: machine.Torch | None) -> estimate.Memory:
-    """The memory of a step as training would derive it; of a row so many tokens are learnt as in usual chats."""
+    """The memory of a step as training would derive it, on a GPU with all computed again that may be; of a row so many
+    tokens are learnt as in usual chats."""
     on_gpu = bool(torch and torch.available)
     half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and on_gpu and bool(torch and torch.bf16))
     wanted = recipe.row_tokens or ROWS[on_gpu]
@@ -465,6 +466,7 @@ def planned(recipe: TrainRecipe, told: estimate.ModelShape, torch: machine.Torch
         trained_tokens=round(LEARNT * row),
         on_gpu=on_gpu,
         dropout=recipe.lora.dropout > 0,
+        recompute=("full" if on_gpu else "none") if recipe.recompute == "auto" else recipe.recompute,
     )
 
 
@@ -484,6 +486,7 @@ def fitting(fit: estimate.Fit, memory: estimate.Memory) -> Finding:
     status: Status = {"fits": "ok", "tight": "note", "does not fit": "broken"}[fit.verdict]  # type: ignore[assignment]
     changed = [f"row_tokens: {fit.row_tokens}"] if fit.row_tokens and fit.row_tokens != memory.row_tokens else []
     changed += [f"lora: {{rank: {fit.rank}}}"] if fit.rank and fit.rank != memory.rank else []
+    changed += [f"recompute: {fit.recompute}"] if fit.recompute else []
     if fit.verdict == "does not fit":
         fix = f"in the recipe's train section: {', '.join(changed)}" if changed else "--model with a smaller one"
         return Finding(about="memory", status=status, what=what, fix=fix)

@@ -13,6 +13,7 @@ from instructlab_like.evaluation.met import Met
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Item, Knowledge, Leaf, Row, Sample, normalise, with_context
 from instructlab_like.stages.library import read_chunks
+from instructlab_like.stages.parents import forebears
 from instructlab_like.workspace import Run, find, read_records
 
 
@@ -43,13 +44,17 @@ def gathered(run: Run, generated: GenerateRecipe, leaves: Sequence[Leaf], recipe
 
 
 def seen_questions(run: Run, leaves: Sequence[Leaf]) -> set[str]:
-    """The normalised questions that generation or training met: seeds, samples, and every user turn of the dataset."""
+    """The normalised questions that generation or training met: seeds, samples, and every user turn of the dataset.
+
+    Those of earlier runs count that this one goes on from: their adapters are asked the same questions.
+    """
     pairs = [(pair.question, seed.context) for leaf in leaves for seed in leaf.seeds for pair in seed.pairs]
     found = {normalise(text) for asked, about in pairs for text in (asked, with_context(asked, about))}
-    found |= {normalise(sample.question) for sample in read_records(run.samples, Sample)}
-    for path in sorted((run.dataset / "data").glob("*.jsonl")):
-        for row in read_records(path, Row):
-            found |= {normalise(message.content) for message in row.messages if message.role == "user"}
+    for one in (run, *forebears(run)):
+        found |= {normalise(sample.question) for sample in read_records(one.samples, Sample)}
+        for path in sorted((one.dataset / "data").glob("*.jsonl")):
+            for row in read_records(path, Row):
+                found |= {normalise(message.content) for message in row.messages if message.role == "user"}
     return found
 
 
@@ -90,6 +95,12 @@ def taught_chunks(run: Run) -> dict[str, set[str]]:
 
 
 def touched_chunks(run: Run) -> set[str]:
-    """The ids of the chunks that any sample came from, kept or not, or that any row was trained on."""
-    sampled = {sample.lineage.chunk for sample in read_records(run.samples, Sample) if sample.lineage.chunk}
-    return sampled.union(*taught_chunks(run).values())
+    """The ids of the chunks that any sample came from, kept or not, or that any row was trained on.
+
+    Those of earlier runs count that this one goes on from: their adapters are asked the same questions.
+    """
+    found: set[str] = set()
+    for one in (run, *forebears(run)):
+        found |= {sample.lineage.chunk for sample in read_records(one.samples, Sample) if sample.lineage.chunk}
+        found.update(*taught_chunks(one).values())
+    return found

@@ -14,7 +14,7 @@ from instructlab_like.errors import InputError
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.upkeep import erase, keys_of
 from instructlab_like.records import Record
-from instructlab_like.stages import manifest
+from instructlab_like.stages import manifest, routes
 from instructlab_like.stages.generate import generate
 from instructlab_like.stages.lookup import rows_of, samples_of, uses, verdicts_of
 from instructlab_like.stages.manifest import Manifest
@@ -137,6 +137,7 @@ def discard(run: Run, leaves: Collection[str]) -> list[str]:
 
     Whose the evaluation's calls are stays known of the other leaves: what was paid for them is needed again.
     """
+    routes.without(run, leaves)
     asked = [row for row in rows_of(run.asked) if cast("dict[str, str]", row)["leaf"] not in leaves]
     lasting = [path.name for path in (run.evaluation, *run.reports) if path.exists()]
     index = run.index(run.samples).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from instructlab_like import __version__
@@ -16,13 +17,15 @@ from instructlab_like.dataset.rows import row
 from instructlab_like.dataset.split import split
 from instructlab_like.dataset.write import write
 from instructlab_like.errors import InputError, StoppedError
-from instructlab_like.filters import build, expand, judges
+from instructlab_like.filters import Surroundings, build, expand, judges
 from instructlab_like.flows import Flow, load_flows
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.plan import check_roles, lack, starts
+from instructlab_like.generation.routing import Route, overview
 from instructlab_like.generation.rows import Rows
+from instructlab_like.generation.targets import Round
 from instructlab_like.generation.walk import Start, Walk
-from instructlab_like.recipe import GenerateRecipe
+from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.records import (
     Leaf,
     LeafCounts,
@@ -34,15 +37,21 @@ from instructlab_like.records import (
     plain,
 )
 from instructlab_like.report import waterfall
+from instructlab_like.report.mix import Mix, lines
 from instructlab_like.stages import lookup, manifest
+from instructlab_like.stages import routes as routing
 from instructlab_like.stages.asking import Asked, Staff
 from instructlab_like.stages.harvest import Harvest
 from instructlab_like.stages.judging import Judging
 from instructlab_like.stages.library import Library, licences, marked_private, read_leaves
 from instructlab_like.stages.manifest import Shortfall
+from instructlab_like.stages.model_card import WEIGHTS
+from instructlab_like.stages.parents import Earlier
 from instructlab_like.stages.preferences import Preferences
-from instructlab_like.stages.progress import Outlook
+from instructlab_like.stages.progress import Outlook, Sized
+from instructlab_like.stages.rounds import Rounds
 from instructlab_like.stages.sifting import sifted, surroundings, together
+from instructlab_like.stages.targeting import check_target, is_wanted, reached, read_mix, write_mix
 from instructlab_like.stock import Stock, id_bytes
 from instructlab_like.taxonomy.origins import head, origins
 from instructlab_like.workspace import Run, find, scratch
@@ -66,26 +75,28 @@ def generate(
     flows = load_flows(recipe.flows)
     check_roles(flows, recipe, judges(recipe.filters))
     leaves = read_leaves(root, recipe.leaves, recipe.exclude)
-    agree(run, recipe, agreed=agreed)
+    routes = routing.decided(run, recipe, flows, leaves, asking=asking)
+    agree(run, recipe, routes, agreed=agreed)
     if recipe.replay:
         read(find(recipe.replay))  # what is wrong with it shows before anything is paid for
-    library = Library(root, recipe)
+    library = Library(root, recipe, Earlier(recipe, flows, leaves))
+    check_target(recipe, flows, leaves, library)
     if done := manifest.read(run).inputs.get("generate"):
         with working("reading documents"):
-            known = inputs(recipe, flows, leaves, library)
+            known = inputs(recipe, flows, leaves, library, routes)
         if done == known and run.dataset.is_dir():
             say(f"generate: up to date ({run.dataset})")
             return
-    staff = Staff(flows, recipe, asking=asking)
+    staff = Staff(flows, recipe, asking=asking, routes=routes)
     with Ledger(run.ledger) as ledger:  # from here on the run is ours alone
         manifest.forget(run, "generate")
         for folder in (run.folder, run.dataset, run.dataset / "data", run.index(run.samples).parent):
             for left in scratch(folder):
                 left.unlink()
         with Preferences(run.folder) as preferences:
-            made = make(run, recipe, staff, leaves, library, preferences, ledger)
+            made = make(run, recipe, staff, leaves, library, preferences, ledger, judging=judging)
             judge = Judging(ledger, recipe, used=run.judged, scratch=run.folder, asking=judging)
-            finish(run, recipe, flows, leaves, library, made, judge)
+            finish(run, recipe, flows, leaves, library, routes, made, judge)
     if made.stopped is not None:
         raise made.stopped
 
@@ -102,6 +113,8 @@ class Made:
     preferences: Preferences
     asked: Asked
     stopped: StoppedError | None = None
+    rounds: tuple[Round, ...] = ()  # of asking towards a target
+    ended: str = ""  # why there was no other round
 
 
 def make(
@@ -112,18 +125,35 @@ def make(
     library: Library,
     preferences: Preferences,
     ledger: Ledger,
+    *,
+    judging: bool = True,
 ) -> Made:
-    """Walk every start to its end; writes 1-plan.jsonl, 2-samples.jsonl, and to 3-verdicts.jsonl what flows decided."""
+    """Walk every start to its end; writes 1-plan.jsonl, 2-samples.jsonl, and to 3-verdicts.jsonl what flows decided.
+
+    Who is asked for which leaf, where routes choose, is written to 1-routes.jsonl before anything is asked.
+    """
+    routing.write(run, staff.routes)
+    for line in overview(staff.routes):
+        say(f"  {line}; {run.routes.name} says why")
     asked = Asked()
     stopped: StoppedError | None = None
+    rounds: Rounds | None = None
     with (
-        Walk(staff.flows, recipe, staff.identities) as walk,
+        Walk(staff.flows, recipe, staff.identities, staff.seats, parents=library.earlier) as walk,
         Rows(run.plan) as plan,
         Harvest(run, preferences) as harvest,
     ):
-        planned = recorded(starts(leaves, library.of, walk), plan, harvest)
         try:
-            staff.bring(planned, walk, ledger, harvest.take, asked, Outlook(leaves, walk, library.count))
+            if recipe.target is None:
+                begun = library.earlier.noting(starts(leaves, library.of, walk, library.beside))
+                planned = recorded(begun, plan, harvest)
+                staff.bring(planned, walk, ledger, harvest.take, asked, Outlook(leaves, walk, library.count))
+            else:
+                around = surroundings(find(recipe.taxonomy), leaves, recipe.seed, recipe.target)
+                rounds = Rounds(run, recipe, around, walk, leaves, library, earlier(run, asking=staff.asking))
+                judges_of = partial(Judging, ledger, recipe, scratch=run.folder, asking=judging, calibrating=False)
+                rounds.go(partial(bring, staff, walk, ledger, harvest, plan, asked, library), harvest, judges_of)
+                stopped = rounds.stopped
         except StoppedError as error:
             if not harvest.whole or error.where != "budget":
                 raise
@@ -140,7 +170,32 @@ def make(
         preferences=preferences,
         asked=asked,
         stopped=stopped,
+        rounds=tuple(rounds.rounds) if rounds else (),
+        ended=rounds.ended if rounds and not stopped else "it was stopped",
     )
+
+
+def bring(
+    staff: Staff,
+    walk: Walk,
+    ledger: Ledger,
+    harvest: Harvest,
+    plan: Rows,
+    asked: Asked,
+    library: Library,
+    begun: Iterator[Start],
+    size: Sized,
+) -> None:
+    """Walk the starts of a round to their end."""
+    asked.tally.planned = False
+    planned = recorded(library.earlier.noting(begun), plan, harvest)
+    staff.bring(planned, walk, ledger, harvest.take, asked, size)
+
+
+def earlier(run: Run, *, asking: bool) -> tuple[Round, ...] | None:
+    """The rounds that are gone again where nobody is asked: others would want answers that nobody gives."""
+    told = None if asking else read_mix(run)
+    return None if told is None else told.rounds
 
 
 def recorded(planned: Iterator[Start], plan: Rows, harvest: Harvest) -> Iterator[Start]:
@@ -150,7 +205,9 @@ def recorded(planned: Iterator[Start], plan: Rows, harvest: Harvest) -> Iterator
         yield start
 
 
-def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> str:
+def inputs(
+    recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library, routes: Sequence[Route]
+) -> str:
     """The digest of all that decides the dataset's bytes, but for the teachers' answers."""
     library.read(leaves)
     return manifest.inputs_digest(
@@ -162,9 +219,19 @@ def inputs(recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf]
             "leaves": [plain(leaf) for leaf in leaves],
             "private": marked_private(find(recipe.taxonomy), leaves),
             "chunks": dict(sorted(library.digests.items())),
-        },
+        }
+        | drawn(flows, leaves, library)
+        | library.earlier.digests
+        | ({"routes": [[one.leaf, one.role, one.model] for one in routes]} if routes else {}),
         {f"replay {number}": path for number, path in enumerate(sources(find(recipe.replay)) if recipe.replay else ())},
     )
+
+
+def drawn(flows: Sequence[Flow], leaves: Sequence[Leaf], library: Library) -> dict[str, object]:
+    """The values of axes that leaves give, where a flow has such axes: other leaves of the branch speak in them."""
+    asking = [flow for flow in flows if flow.drawn]
+    own = {leaf.path: [flow.own(leaf, library.beside(leaf)) for flow in asking if flow.takes(leaf)] for leaf in leaves}
+    return {"drawn": {path: values for path, values in own.items() if values}} if asking else {}
 
 
 def finish(
@@ -173,24 +240,26 @@ def finish(
     flows: Sequence[Flow],
     leaves: Sequence[Leaf],
     library: Library,
+    routes: Sequence[Route],
     made: Made,
     judging: Judging,
 ) -> None:
     """Filter, write the dataset, and remember in run.yaml what it was made of."""
     with Stock(run.samples, without=made.rejected) as stock:
         with working("filtering"):
-            around = surroundings(find(recipe.taxonomy), leaves, recipe.seed)
+            around = surroundings(find(recipe.taxonomy), leaves, recipe.seed, recipe.target)
             with judging:
                 sifting = sifted(run, stock, recipe, around, before=made.waterfall, ask=judging)
         made.stopped = made.stopped or judging.stopped
         kept, phases = sifting.kept, sifting.waterfall.phases
         counts = count(leaves, made.counts, kept)
         told = licences(find(recipe.taxonomy), leaves)
-        trained = write_dataset(run, recipe, kept, phases, counts, leaves, told)
+        trained = write_dataset(run, recipe, library.earlier.beside(kept), phases, counts, leaves, told)
         write_preferences(run, made.preferences, trained)
+        mix = mixed(recipe, around, kept, made)
     gaps = list(library.lacking)
     gaps += [
-        Shortfall(leaf=leaf.path, reason=lack(leaf, flows) if made.stopped is None else UNREACHED)
+        Shortfall(leaf=leaf.path, reason=unbegun(leaf, flows, recipe, made))
         for leaf in leaves
         if leaf.path not in made.methods and leaf.path not in {gap.leaf for gap in gaps}
     ]
@@ -199,13 +268,14 @@ def finish(
         for leaf in counts
         if not leaf.kept and leaf.leaf not in {gap.leaf for gap in gaps}
     ]
-    known = inputs(recipe, flows, leaves, library)
+    known = inputs(recipe, flows, leaves, library, routes)
     unanswered = made.asked.tally.failed.total() + judging.failed.total()
     if unanswered or made.stopped:  # so that the next run is not told that all is done
         known = f"{known}, without {unanswered} answers" + (f", {manifest.BUDGET}" if made.stopped else "")
     phases = (*made.waterfall.phases, *phases)
     root = find(recipe.taxonomy)
     lookup.refresh(run)
+    write_mix(run, mix)
     manifest.finish(
         run,
         "generate",
@@ -219,13 +289,45 @@ def finish(
         spent=judging.spent,
         capabilities=manifest.read(run).capabilities | made.asked.capabilities | judging.capabilities,
     )
+    library.earlier.record(run)
     for remark in judging.remarks:
         say(f"  {remark}")
     show(run, made, together(made.waterfall, sifting.waterfall), counts, gaps)
+    if mix is not None:
+        show_mix(mix)
     if recipe.hold_out:
         say(f"  {held_out(library)}")
     if lost := judging.failed.total():
         warn(f"  {lost} calls of judges got no answer; the same command asks them again")
+
+
+def mixed(recipe: GenerateRecipe, around: Surroundings, kept: Iterable[Sample], made: Made) -> Mix | None:
+    """What was reached of the recipe's target."""
+    if recipe.target is None:
+        return None
+    return reached(recipe.target, around, kept, rounds=made.rounds, ended=made.ended)
+
+
+def unbegun(leaf: Leaf, flows: Sequence[Flow], recipe: GenerateRecipe, made: Made) -> str:
+    """Why nothing was begun for a leaf."""
+    if made.stopped is not None:
+        return UNREACHED
+    if recipe.target is None or not any(flow.takes(leaf) for flow in flows):
+        return lack(leaf, flows)
+    if not is_wanted(recipe.target, leaf.path):
+        return "the target wants none of it"
+    return f"nothing was asked for it: {made.ended}"
+
+
+def show_mix(told: Mix) -> None:
+    """The table of the target; a target that is missed is no failure, but is said as one."""
+    *table, verdict = lines(told)
+    for line in table:
+        say(f"  {line}")
+    if told.reached:
+        say(f"  {verdict}")
+    else:
+        warn(f"  {verdict}")
 
 
 def held_out(library: Library) -> str:
@@ -256,15 +358,17 @@ def with_pardons(run: Run, recipe: GenerateRecipe) -> GenerateRecipe:
     return recipe.model_copy(update={"pardons": (*recipe.pardons, *given)}) if given else recipe
 
 
-def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
-    """Refuse to redo a finished run under another recipe unless the user said so.
+def agree(run: Run, recipe: GenerateRecipe, routes: Sequence[Route], *, agreed: bool) -> None:
+    """Refuse to redo a finished run under another recipe, or with another teacher for a leaf, unless the user said so.
 
     How fast, by which address or up to what cost a teacher is asked changes nothing that is there.
     """
     before = manifest.read(run).generate
-    if before is None or (plain_recipe(before), before.flows) == (plain_recipe(recipe), recipe.flows):
+    if before is None:
         return
-    changes = manifest.changes(before, recipe)
+    same = (plain_recipe(before), before.flows) == (plain_recipe(recipe), recipe.flows)
+    changes = [] if same else manifest.changes(before, recipe)
+    changes += routing.changes(run, routes)
     if not changes:
         return
     if not agreed:
@@ -280,9 +384,23 @@ def agree(run: Run, recipe: GenerateRecipe, *, agreed: bool) -> None:
 def plain_recipe(recipe: GenerateRecipe) -> dict[str, object]:
     """The options that decide the dataset's bytes: not how fast or by which address the teacher is asked."""
     told = recipe.model_dump(mode="json", exclude={"budget", "flows"})
-    told["teacher"] = recipe.teacher and {"kind": recipe.teacher.kind, "model": recipe.teacher.model}
-    told["roles"] = {role: {"kind": one.kind, "model": one.model} for role, one in sorted(recipe.roles.items())}
+    told["teacher"] = recipe.teacher and answering(recipe.teacher)
+    told["roles"] = {role: answering(one) for role, one in sorted(recipe.roles.items())}
+    told["teachers"] = {name: answering(one) for name, one in sorted(recipe.teachers.items())}
+    for name in ("target", "teachers", "routes", "forced_routes", "parents", "carry"):
+        if not told[name]:
+            del told[name]
+    if not recipe.parents:
+        del told["max_depth"]
+    if not recipe.carry:
+        del told["carry_share"]
     return told
+
+
+def answering(teacher: TeacherRecipe) -> dict[str, object]:
+    """What of a teacher decides its answers; of an adapter its bytes, for every training writes to the same place."""
+    told: dict[str, object] = {"kind": teacher.kind, "model": teacher.model}
+    return told | ({"adapter": manifest.file_digest(find(teacher.adapter) / WEIGHTS)} if teacher.adapter else {})
 
 
 def count(leaves: Sequence[Leaf], made: Counter[str], kept: Iterable[Sample]) -> tuple[LeafCounts, ...]:

@@ -187,8 +187,8 @@ def local_names(made: Manifest) -> dict[str, str]:
     """Of the recipe's local models by identity, which is a digest and tells of no family."""
     told = made.generate
     found: dict[str, str] = {}
-    for one in (told.teacher, *told.roles.values()) if told else ():
-        if one and one.kind == "local":
+    for one in told.everybody if told else ():
+        if one.kind == "local":
             with suppress(ModelError):  # it is not there any more, and is not asked here
                 found[Absent(one).identity] = described(one)
     return found
@@ -222,6 +222,9 @@ class Judge:
             if FIELDS[name] not in template.yields:
                 what = f"yields {', '.join(template.yields)}, and no {FIELDS[name]}"
                 raise TemplateError(what, where=str(template.path), fix=f"ask for it: yields: [reason, {FIELDS[name]}]")
+            if template.tags is not None:
+                what = "has tags of its own, by which a reply is not told from the answer that it judges"
+                raise TemplateError(what, where=str(template.path), fix="leave `tags` out, and write [REASON 1]")
         self.labels = self.read_labels(items) if recipe.labels else ()
 
     def ready(self) -> None:

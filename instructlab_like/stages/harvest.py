@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from instructlab_like.flows import AskStep, Flow
 from instructlab_like.generation.engine import End
 from instructlab_like.generation.rows import Rows
-from instructlab_like.generation.walk import Finished, Lost, Start
+from instructlab_like.generation.walk import PASSED_BY, WHEN, Finished, Lost, Start
 from instructlab_like.records import PhaseCount, Preference, RuleCount, Sample, Verdict, Waterfall, plain
 from instructlab_like.stages.preferences import Preferences
 from instructlab_like.stock import id_bytes
@@ -24,6 +24,7 @@ class Harvest:
         self.made: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.steps: Counter[tuple[str, bool]] = Counter()
+        self.passed_by: Counter[str] = Counter()  # records that a step with `when` was not taken by
         self.rules: Counter[tuple[str, str, str]] = Counter()  # rejections by filter, rule and leaf
         self.methods: dict[str, set[str]] = {}
         self.whole = 0
@@ -55,6 +56,7 @@ class Harvest:
             else:
                 preferences.append(outcome.preference)
         self.steps.update((verdict.filter, verdict.keep) for verdict in verdicts)
+        self.passed_by.update(verdict.filter for verdict in verdicts if verdict.rule == PASSED_BY)
         self.rules.update((verdict.filter, verdict.rule, verdict.leaf) for verdict in verdicts if not verdict.keep)
         self.rows.add(start.number, map(plain, samples))
         self.told.add(start.number, map(plain, verdicts))
@@ -84,6 +86,7 @@ class Harvest:
                 made=self.steps[name, True] + self.steps[name, False],
                 kept=self.steps[name, True],
                 rejected=self.steps[name, False],
+                not_applied=self.passed_by[name],
             )
             for name in names
         ]
@@ -100,5 +103,5 @@ def order_in(flows: Sequence[Flow], name: str) -> tuple[int, ...]:
             found = one.steps[place]
             told = list(found.keep) if isinstance(found, AskStep) else []
             told += [choice.name for choice in found.filters]
-            return number, place, told.index(judgement) if judgement in told else -1
+            return number, place, told.index(judgement) if judgement in told else -2 if judgement == WHEN else -1
     return (-1,)

@@ -87,8 +87,10 @@ class Judging:
         used: Path | None = None,
         scratch: Path | None = None,
         asking: bool = True,
+        calibrating: bool = True,
     ) -> None:
         self.ledger, self.recipe, self.used, self.scratch, self.asking = ledger, recipe, used, scratch, asking
+        self.calibrating = calibrating  # False: planted faults are judged another time
         self.failed: Counter[str] = Counter()  # calls without an answer, by kind
         self.answered = self.reused = 0  # calls
         self.stopped: StoppedError | None = None  # the budget is used up
@@ -133,7 +135,7 @@ class Judging:
         with Spool(len(pool), self.scratch) as spool:
             if survey.places:
                 self.bring(chosen, survey, judged_by, pool.sample, survey.places, spool.put)
-                if survey.drawn:
+                if survey.drawn and self.calibrating:
                     self.calibrate(chosen, survey, judged_by, pool, spool)
             asked = iter(survey.places)
             following = next(asked, None)
@@ -186,7 +188,7 @@ class Judging:
 
     def prices(self) -> dict[str, Price]:
         """Of everybody whom the recipe names, as the budget counts what was spent on each."""
-        everybody = [*([self.recipe.teacher] if self.recipe.teacher else []), *self.recipe.roles.values()]
+        everybody = self.recipe.everybody
         return {Absent(told).identity: price for told in everybody if (price := price_of(told)) is not None}
 
     def calibrate(self, chosen: AskFilter, survey: Survey, judged_by: Bench, pool: Pool, spool: Spool) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from instructlab_like.generation.books import Books
 from instructlab_like.generation.purse import Price, cost
-from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
+from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.report.contribution import LeafCost
 from instructlab_like.stages.asking import price_of
 from instructlab_like.stages.lookup import rows_of, uses
@@ -45,7 +45,7 @@ def leaf_costs(run: Run, recipe: GenerateRecipe) -> Costs | None:
     Raises InputError for a ledger that cannot be read, InUseError while a run holds it.
     """
     if not run.ledger.is_file():
-        return None if teachers(recipe) else Costs({}, LeafCost())
+        return None if recipe.everybody else Costs({}, LeafCost())
     taken = charges(run.ledger)
     needed: dict[str, set[str]] = {}
     for leaf, call in uses(run, evaluated=False) if taken else ():
@@ -55,7 +55,7 @@ def leaf_costs(run: Run, recipe: GenerateRecipe) -> Costs | None:
     measuring = {cast("dict[str, str]", row)["call"] for row in rows_of(run.asked)} - making
     taken = {call: charge for call, charge in taken.items() if call not in measuring}
     sharing = Counter(call for calls in needed.values() for call in calls)
-    prices = {f"http:{told.model}": price for told in teachers(recipe) if (price := price_of(told))}
+    prices = {f"http:{told.model}": price for told in recipe.everybody if (price := price_of(told))}
     several = {call for call, leaves in sharing.items() if leaves > 1}
     leaves = {leaf: summed(calls, taken, prices, several) for leaf, calls in needed.items()}
     return Costs(leaves, summed(set(taken), taken, prices, several))
@@ -79,7 +79,3 @@ def summed(calls: set[str], taken: Mapping[str, Charge], prices: Mapping[str, Pr
         money=money,
         shared=sum(taken[call].calls for call in calls & several),
     )
-
-
-def teachers(recipe: GenerateRecipe) -> list[TeacherRecipe]:
-    return [*([recipe.teacher] if recipe.teacher else []), *recipe.roles.values()]

@@ -12,6 +12,8 @@ from instructlab_like.generation.withheld import withheld
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, digest, plain
 from instructlab_like.stages.manifest import Shortfall
+from instructlab_like.stages.parents import Earlier
+from instructlab_like.taxonomy.branches import Branches
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch
 from instructlab_like.taxonomy.findings import Findings
@@ -44,8 +46,10 @@ def read_leaves(root: Path, only: Sequence[str], without: Sequence[str] = ()) ->
 class Library:
     """The chunks of knowledge leaves, less those held out, read when they are wanted; remembers what cannot be had."""
 
-    def __init__(self, root: Path, recipe: GenerateRecipe) -> None:
+    def __init__(self, root: Path, recipe: GenerateRecipe, earlier: Earlier | None = None) -> None:
         self.root, self.recipe = root, recipe
+        self.earlier = earlier or Earlier(recipe.model_copy(update={"parents": (), "carry": ""}), (), ())
+        self.branches = Branches(root, recipe.exclude)
         self.chunks: dict[str, list[Chunk]] = {}
         self.digests: dict[str, str] = {}
         self.counts: dict[str, int] = {}
@@ -71,6 +75,10 @@ class Library:
         self.counts[leaf.path] = len(found)
         self.digests[leaf.path] = digest([plain(chunk) for chunk in found])
         return found
+
+    def beside(self, leaf: Leaf) -> Sequence[Leaf]:
+        """The leaves that share its branch, chosen for the run or not."""
+        return self.branches.beside(leaf)
 
     def read(self, leaves: Iterable[Leaf]) -> None:
         """Read those that have not been read, and keep them at hand."""

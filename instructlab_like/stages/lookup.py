@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 import orjson
 
@@ -84,6 +84,46 @@ class VerdictRow(TypedDict):
     scores: dict[str, float] | None
 
 
+class ShownRow(TypedDict):
+    """routing.Shown as JSON."""
+
+    run: str
+    role: str
+    kept: int
+    judged: int
+    share: float
+    low: float
+    high: float
+
+
+class CandidateRow(TypedDict):
+    """routing.Candidate as JSON."""
+
+    rule: int
+    teacher: str
+    model: str
+    price_in: float | None
+    price_out: float | None
+    quality: ShownRow | None
+    qualifies: bool
+    chosen: bool
+    why: str
+
+
+class RouteRow(TypedDict):
+    """routing.Route as JSON."""
+
+    leaf: str
+    kind: Literal["knowledge", "freeform", "grounded"]
+    role: str
+    teacher: str | None
+    model: str
+    forced: bool
+    rule: int | None
+    why: str
+    candidates: list[CandidateRow]
+
+
 class PreferenceRow(TypedDict):
     """records.Preference as JSON."""
 
@@ -117,6 +157,7 @@ class PromptRow(TypedDict):
     sampling: dict[str, Plain | list[str]]
     yields: list[str]
     answer_schema: str | None
+    tags: NotRequired[list[list[str]]]
     lineage: LineageRow
 
 
@@ -255,6 +296,11 @@ def samples_of(run: Run) -> Iterator[SampleRow]:
 
 def verdicts_of(run: Run) -> Iterator[VerdictRow]:
     return (cast("VerdictRow", row) for row in rows_of(run.verdicts))
+
+
+def routes_of(run: Run, leaf: str) -> Iterator[RouteRow]:
+    """Who was chosen for the leaf, role by role."""
+    return (one for row in rows_of(run.routes) if (one := cast("RouteRow", row))["leaf"] == leaf)
 
 
 def rows_of(path: Path) -> Iterator[object]:

@@ -86,6 +86,7 @@ def deciding(recipe: GenerateRecipe) -> dict[str, object]:
     del told["exclude"]  # what one run has forgotten, all of them together have
     told["teacher"] = asked(recipe.teacher)
     told["roles"] = {role: asked(teacher) for role, teacher in recipe.roles.items()}
+    told["teachers"] = {name: asked(teacher) for name, teacher in recipe.teachers.items()}
     return told
 
 

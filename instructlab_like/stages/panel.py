@@ -141,6 +141,7 @@ class Panel:
             sampling=template.sampled(sampling),
             yields=template.yields,
             answer_schema=template.answer_schema,
+            tags=template.tags,
             lineage=Lineage(
                 leaf=about.leaf,
                 leaf_blob=about.leaf_blob,
@@ -165,14 +166,15 @@ class Panel:
 
     def received(self, call: Call, completion: Completion, /) -> list[Outcome]:
         prompt = call.prompt
-        found = read(completion.text, prompt.yields, prompt.answer_schema)
+        cut = completion.finish_reason == "length"
+        found = read(completion.text, prompt.yields, prompt.answer_schema, prompt.tags, cut=cut)
         told = Reply(call=prompt.key, model=prompt.lineage.model)
         if len(found.groups) == 1:
             told = told.model_copy(update={"fields": dict(found.groups[0].texts)})
         elif found.groups:
             told = told.model_copy(update={"failure": f"the answer holds {len(found.groups)} where one was asked for"})
         else:
-            why = reason(completion, prompt.yields, prompt.answer_schema, found.broken)
+            why = reason(completion, prompt.yields, prompt.answer_schema, found.broken, prompt.tags)
             told = told.model_copy(update={"failure": why})
         return self.heard(call, told)
 

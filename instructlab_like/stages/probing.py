@@ -76,9 +76,12 @@ def needs(flows: Sequence[Flow], identities: Mapping[str, str], recipe: Generate
     sampling = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=recipe.seed)
     for flow in flows:
         for step in flow.steps:
-            if isinstance(step, AskStep) and step.role in identities:
-                template = flow.templates[step.name]
-                named = set(template.needs) | ({"seed"} if template.sampled(sampling).temperature else set())
-                found = [Need(feature, template.name) for feature in FEATURES if feature in named]
-                wanted.setdefault(identities[step.role], []).extend(found)
+            if not isinstance(step, AskStep):
+                continue
+            template = flow.templates[step.name]
+            named = set(template.needs) | ({"seed"} if template.sampled(sampling).temperature else set())
+            found = [Need(feature, template.name) for feature in FEATURES if feature in named]
+            having = (identity for seat, identity in identities.items() if seat.partition(":")[0] == step.role)
+            for identity in dict.fromkeys(having):  # several, where routes choose who has the role
+                wanted.setdefault(identity, []).extend(found)
     return wanted

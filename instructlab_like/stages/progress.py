@@ -55,6 +55,8 @@ class Outlook:
         return round(total)
 
     def foreseen(self, leaf: Leaf, flow: Flow) -> float:
+        if flow.begins_with_samples:
+            return min(self.walk.parents.count(leaf), self.walk.recipe.prompts_per_leaf)
         chunks = self.chunks(leaf) if isinstance(leaf, Knowledge) else 0
         if chunks is not None:
             return first_prompts(leaf, flow, chunks, self.walk.recipe)

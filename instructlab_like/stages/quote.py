@@ -19,16 +19,20 @@ from instructlab_like.generation.figures import Figure
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.plan import check_roles, roles, starts
 from instructlab_like.generation.purse import Price
-from instructlab_like.generation.quote import Cost, Costing, Quote, Terms
+from instructlab_like.generation.quote import Cost, Costing, Quote, StepCost
 from instructlab_like.generation.reckon import Part, Paybook, Reckoner, chosen, cutoffs, start_id
+from instructlab_like.generation.routing import overview
 from instructlab_like.generation.rows import Rows
 from instructlab_like.generation.walk import Start, Walk
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Leaf, Record, plain
 from instructlab_like.stages import manifest
+from instructlab_like.stages import routes as routing
 from instructlab_like.stages.asking import Asked, Staff, priced
 from instructlab_like.stages.library import Library, read_leaves
+from instructlab_like.stages.parents import Earlier
 from instructlab_like.stages.progress import Sized
+from instructlab_like.stages.targeting import check_target
 from instructlab_like.workspace import Run, find
 
 FORMAT = 1  # of the JSON form; rises when a field changes its meaning or goes
@@ -66,6 +70,7 @@ def keyless(recipe: GenerateRecipe) -> GenerateRecipe:
         update={
             "teacher": recipe.teacher and recipe.teacher.model_copy(update=none),
             "roles": {role: one.model_copy(update=none) for role, one in recipe.roles.items()},
+            "teachers": {name: one.model_copy(update=none) for name, one in recipe.teachers.items()},
         }
     )
 
@@ -85,23 +90,29 @@ class Quoting:
         if self.probe:
             check_roles(flows, recipe, judges(recipe.filters))
         leaves = read_leaves(root, recipe.leaves, recipe.exclude)
-        library = Library(root, recipe)
-        staff = Staff(flows, recipe)
+        library = Library(root, recipe, Earlier(recipe, flows, leaves))
+        routes = routing.decided(self.run, recipe, flows, leaves)
+        check_target(recipe, flows, leaves, library)
+        staff = Staff(flows, recipe, routes=routes)
         terms = staff.terms(flows, self.price)
         asked = Asked()
-        with Walk(flows, recipe, terms.identities) as walk:
+        changes = routing.changes(self.run, routes)
+        if manifest.read(self.run).generate is None:  # a run that was made keeps the log of how it was made
+            routing.write(self.run, routes)
+        with Walk(flows, recipe, terms.identities, terms.seats, parents=library.earlier) as walk:
             with Paybook(self.run.ledger) as answers:
                 reckoner = Reckoner(walk, answers)
-                self.write_plan(starts(leaves, library.of, walk), reckoner)
+                self.write_plan(starts(leaves, library.of, walk, library.beside), reckoner)
             parts = list(reckoner.parts.values())
             picked = chosen(parts)
             if self.probe and any(part.left for part in parts):
                 self.ask(leaves, library, walk, staff, asked, parts, picked)
                 with Paybook(self.run.ledger) as answers:
                     reckoner = Reckoner(walk, answers)
-                    for start in starts(leaves, library.of, walk):
+                    for start in starts(leaves, library.of, walk, library.beside):
                         reckoner.add(start)
-        notes = tuple(self.notes(flows, terms, library, asked))
+        changed = f"routes are other than those that the run was made by: {'; '.join(changes)}"
+        notes = (*overview(routes), *([changed] if changes else []), *self.notes(flows, staff, library, asked))
         found = Costing(reckoner, terms, picked).quote()
         return Told(run=self.run.name, plan=str(self.run.plan), sent=self.sent, quote=found, notes=notes)
 
@@ -134,7 +145,7 @@ class Quoting:
         last = cutoffs(parts, wanted)
         picked = (
             start
-            for start in starts(leaves, library.of, walk)
+            for start in starts(leaves, library.of, walk, library.beside)
             if start.flow.asks and start_id(start) <= last.get((start.flow.name, start.about.leaf), -1)
         )
         count = sum(wanted.values())
@@ -143,15 +154,20 @@ class Quoting:
             staff.bring(picked, walk, ledger, nothing, asked, Sized(count))
             self.sent = ledger.spent.calls - before
 
-    def notes(self, flows: Sequence[Flow], terms: Terms, library: Library, asked: Asked) -> Iterator[str]:
-        if nobody := [role for role in roles(flows) if role not in terms.slots]:
+    def notes(self, flows: Sequence[Flow], staff: Staff, library: Library, asked: Asked) -> Iterator[str]:
+        if nobody := [role for role in roles(flows) if not staff.has(role)]:
             yield f"nobody is named for {', '.join(nobody)}: name a teacher, and the ledger's answers count"
         for gap in library.lacking:
             yield f"{gap.leaf} is in no figure: {gap.reason}"
+        if self.recipe.target is not None:
+            yield (
+                "a target is set: the figures are of all first prompts, at most; generation asks them in rounds, by "
+                "what is short, and ends when the mix is reached"
+            )
         if asked.tally.failed:
             kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(asked.tally.failed.items()))
             yield f"{asked.tally.failed.total()} of the probe's calls got no answer ({kinds}), and will be asked again"
-        if terms.slots:
+        if staff.by_role:
             yield "attempts that fail are repeated, and are calls too; they are in no figure but what was measured"
 
 
@@ -179,12 +195,16 @@ def rows(told: Told) -> Iterator[str]:
 
 
 def table(found: Quote) -> Iterator[str]:
-    shown = [HEADS, *(cells(f"{cost.flow} / {cost.step}", cost.role, cost) for cost in found.steps)]
+    shown = [HEADS, *(cells(f"{cost.flow} / {cost.step}", whom(cost), cost) for cost in found.steps)]
     if len(found.steps) > 1:
         shown.append(cells("total", "", found.total))
     widths = [max(len(row[place]) for row in shown) for place in range(len(HEADS))]
     for row in shown:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def whom(cost: StepCost) -> str:
+    return f"{cost.role}: {cost.teacher}" if cost.teacher else cost.role
 
 
 def cells(name: str, role: str, cost: Cost) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from instructlab_like.stages.asking import price_of
 from instructlab_like.stages.effects import gather
 from instructlab_like.stages.leave_one_out import FILE
 from instructlab_like.stages.library import read_leaves
+from instructlab_like.stages.targeting import read_mix
 from instructlab_like.tuning.choice import Choice
 from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss, SampleLoss
 from instructlab_like.workspace import Kind, Run, find, read_records, write_whole
@@ -76,6 +77,7 @@ def files(run: Run) -> dict[str, Path]:
         "replaced": run.replaced,
         "verdicts": run.verdicts,
         "waterfall": run.waterfall,
+        "target": run.mix,
         "losses": run.training / "losses.jsonl",
         "held_out": run.training / "heldout.jsonl",
         "last_seen": run.training / "samples.jsonl",
@@ -116,6 +118,7 @@ def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: Run, sources: 
         counts=made.counts,
         shortfalls={gap.leaf: gap.reason for gap in made.shortfalls},
         waterfall=Waterfall.model_validate_json(waterfall.read_bytes()) if waterfall.is_file() else Waterfall(),
+        mix=read_mix(run),
         samples=samples,
         verdicts=records(sources["verdicts"], Verdict),
         summary=scores,
@@ -130,7 +133,7 @@ def collect(recipe: GenerateRecipe, made: manifest.Manifest, run: Run, sources: 
 
 def costs(recipe: GenerateRecipe, spent: Mapping[str, Spent], judge: TeacherRecipe | None) -> tuple[TeacherCost, ...]:
     """What each teacher and the judge was asked and charged, by its identity; of a local one no price is known."""
-    named = [one for one in (recipe.teacher, *recipe.roles.values(), judge) if one]
+    named = [*recipe.everybody, *([judge] if judge else [])]
     prices = {f"http:{one.model}": price for one in named if (price := price_of(one))}
     return tuple(
         TeacherCost(

@@ -18,7 +18,7 @@ from instructlab_like.errors import InputError
 from instructlab_like.generation.books import Books, InUseError, Totals
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.upkeep import erase
-from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
+from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Record
 from instructlab_like.stages import manifest
 from instructlab_like.stages.forget import unfinished
@@ -145,7 +145,7 @@ def money(recipe: GenerateRecipe, totals: dict[str, Totals]) -> float | None:
     """What the calls cost, if the recipe knows the price of every teacher that was asked."""
     prices: dict[str, tuple[float, float]] = {}
     local: tuple[float, float] | None = None
-    for told in teachers(recipe):
+    for told in recipe.everybody:
         if told.price_in is None or told.price_out is None:
             continue
         if told.kind == "http":
@@ -159,10 +159,6 @@ def money(recipe: GenerateRecipe, totals: dict[str, Totals]) -> float | None:
             return None
         found += (one.tokens_in * price[0] + one.tokens_out * price[1]) / MILLION
     return found if prices or local else None
-
-
-def teachers(recipe: GenerateRecipe) -> list[TeacherRecipe]:
-    return [*([recipe.teacher] if recipe.teacher else []), *recipe.roles.values()]
 
 
 def say_table(found: Sequence[RunFacts]) -> None:

@@ -7,8 +7,10 @@ that the curve tells of data and not of time. What was measured stands in 6-eval
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -24,7 +26,6 @@ from instructlab_like.stages.evaluate import TUNED, evaluate
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.retrained import Trained, ask, copy, part, ready, rows, seconds_taken
 from instructlab_like.stages.train import expect_ready, train
-from instructlab_like.tuning.phases import PhaseFacts
 from instructlab_like.workspace import FORMAT, Run, dump, read_records, write_records, write_whole
 
 SHARES = (0.1, 0.3)  # of the rows, beside all of them and none
@@ -122,7 +123,8 @@ def as_long(trained: Trained, share: float) -> TrainRecipe:
     """The run's own recipe with as many more epochs as there is less data, in steps of the same size."""
     recipe = trained.recipe
     phases = tuple(phase.model_copy(update={"epochs": phase.epochs / share}) for phase in recipe.phases)
-    made = list(read_records(trained.run.training / "plan.jsonl", PhaseFacts))
-    step = recipe.batch_tokens or round(fmean(one.rows_per_step * one.tokens / one.rows for one in made))
+    # tuning.phases knows these records, but brings transformers with it
+    made = cast("Iterator[Mapping[str, int]]", rows(trained.run.training / "plan.jsonl"))
+    step = recipe.batch_tokens or round(fmean(one["rows_per_step"] * one["tokens"] / one["rows"] for one in made))
     # What it logs elsewhere is of the run alone.
     return recipe.model_copy(update={"phases": phases, "batch_tokens": max(64, step), "trackers": ()})

@@ -18,7 +18,7 @@ from instructlab_like.filters import Surroundings, build, expand, judges, member
 from instructlab_like.filters.sift import Outcome, originals, passed
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.printable import escaped
-from instructlab_like.recipe import FilterChoice, GenerateRecipe
+from instructlab_like.recipe import FilterChoice, GenerateRecipe, with_target
 from instructlab_like.records import PhaseCount, Record, RuleCount, Sample, Verdict, Waterfall, plain
 from instructlab_like.report import waterfall
 from instructlab_like.stages import manifest
@@ -144,6 +144,8 @@ def followed(run: Run, recipe: GenerateRecipe, told: Collection[str]) -> Generat
         raise InputError("this run is not finished", where=str(run.folder), fix=fix)
     pardons = tuple(dict.fromkeys((*made.generate.pardons, *recipe.pardons)))
     taken = {name: getattr(recipe, name) for name in FOLLOWED if name in told}
+    if "filters" in taken:
+        taken["filters"] = with_target(recipe.filters, made.generate.target)
     return made.generate.model_copy(update=taken | {"pardons": pardons})
 
 
@@ -314,7 +316,7 @@ def run_subject(run: Run, recipe: GenerateRecipe, stack: ExitStack) -> Subject:
     return Subject(
         str(run.folder),
         stock,
-        surroundings(find(recipe.taxonomy), leaves, recipe.seed),
+        surroundings(find(recipe.taxonomy), leaves, recipe.seed, recipe.target),
         before,
         len(stock) + len(flows),
         rows,
@@ -355,7 +357,7 @@ def file_subject(path: Path, recipe: GenerateRecipe, folder: Path, stack: ExitSt
     return Subject(
         str(path),
         stock,
-        surroundings(find(recipe.taxonomy), leaves, recipe.seed),
+        surroundings(find(recipe.taxonomy), leaves, recipe.seed, recipe.target),
         reading(count, len(unread)),
         count,
         rows,

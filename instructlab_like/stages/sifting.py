@@ -12,14 +12,14 @@ from instructlab_like.console import warn
 from instructlab_like.evaluation.items import from_file
 from instructlab_like.filters import AskFilter, LeafFacts, Surroundings, expand, find, members
 from instructlab_like.filters.sift import Asker, Outcome, passed
-from instructlab_like.recipe import FilterChoice, GenerateRecipe
+from instructlab_like.recipe import FilterChoice, GenerateRecipe, TargetRecipe
 from instructlab_like.records import Leaf, Skill, Waterfall, plain
 from instructlab_like.stages.library import marked_private
 from instructlab_like.stock import Stock
 from instructlab_like.workspace import Run, cores, dump, replacing, write_records
 
 
-def surroundings(root: Path, leaves: Iterable[Leaf], seed: int) -> Surroundings:
+def surroundings(root: Path, leaves: Iterable[Leaf], seed: int, target: TargetRecipe | None = None) -> Surroundings:
     """What stands around the samples of leaves of the tree at `root`."""
     leaves = list(leaves)
     private = marked_private(root, leaves)
@@ -27,6 +27,7 @@ def surroundings(root: Path, leaves: Iterable[Leaf], seed: int) -> Surroundings:
         held_out=tuple(item for leaf in leaves for item in from_file(leaf)),
         leaves={leaf.path: leaf_facts(leaf, private.get(leaf.path, ())) for leaf in leaves},
         seed=seed,
+        target=target,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,16 +25,55 @@ from instructlab_like.tuning.trackers import need_trackers
 from instructlab_like.workspace import Run, cores, find, write_whole
 
 GRACE = 60.0  # seconds that a stopped training has to end by itself
+PORT = 29500  # where machines meet, unless told: torch's own
 BESIDE = ("trackers", "project")  # options that the adapter does not depend on
 
 
-def train(run: Run, recipe: TrainRecipe, *, agreed: bool = False, restart: bool = False) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Which of a training's machines this is, from 0, and where all of them meet."""
+
+    rank: int = 0
+    host: str = ""
+    port: int = PORT
+
+    @classmethod
+    def of(cls, recipe: TrainRecipe, rank: int | None, address: str | None) -> Place:
+        """As options tell it. Raises InputError where they and the recipe do not go together."""
+        machines = recipe.machines
+        if machines == 1:
+            for option, told in (("--machine-rank", rank), ("--main-address", address)):
+                if told is not None:
+                    fix = "set `machines` in the recipe's train section, or leave the option out"
+                    raise InputError("the recipe trains on one machine", where=option, fix=fix)
+            return cls()
+        if rank is None or not 0 <= rank < machines:
+            what = f"the recipe trains on {machines} machines" + (f", and there is no number {rank}" if rank else "")
+            fix = f"start the same command on each, with 0 to {machines - 1}; 0 writes and speaks"
+            raise InputError(what, where="--machine-rank", fix=fix)
+        host, _, port = (address or "").partition(":")
+        if not host or not (port or str(PORT)).isdecimal():
+            fix = (
+                f"--main-address HOST or HOST:PORT of machine 0, as the others reach it; the port is {PORT} unless told"
+            )
+            raise InputError("it is not said where the machines meet", where="--main-address", fix=fix)
+        return cls(rank, host, int(port or PORT))
+
+
+def train(
+    run: Run, recipe: TrainRecipe, *, agreed: bool = False, restart: bool = False, place: Place | None = None
+) -> None:
     """Train the run's adapter on its dataset unless the same inputs gave the one that is there.
 
     A training that was stopped goes on from its last checkpoint; `restart` (and `agreed`) lets one of other inputs be
-    thrown away. Raises InputError for a missing dataset or model, StoppedError when the training process was ended.
+    thrown away. Of several machines, the first one writes. Raises InputError for a missing dataset or model,
+    StoppedError when the training process was ended.
     """
+    place = place or Place.of(recipe, None, None)
     before = expect_ready(run, recipe)
+    if place.rank:
+        assist(run, recipe, place)
+        return
     inputs = inputs_of(run, recipe)
     if before.inputs.get("train") == inputs and run.adapter.is_dir() and not restart:
         say(f"train: up to date ({run.adapter})")
@@ -49,10 +89,20 @@ def train(run: Run, recipe: TrainRecipe, *, agreed: bool = False, restart: bool 
     told = run.training / "recipe.json"
     write_recipe(told, recipe)
     say(f"train: {recipe.model} on {run.dataset}")
-    launch(run, told, recipe, run.training, *["--restart"] * restart, *["--yes"] * agreed)
+    launch(run, told, recipe, run.training, place, *["--restart"] * restart, *["--yes"] * agreed)
     manifest.finish(run, "train", inputs, recipe)
     model_card.refresh(run)
     say(f"train: done → {run.adapter}")
+
+
+def assist(run: Run, recipe: TrainRecipe, place: Place) -> None:
+    """Lend this machine's processes to the training that machine 0 leads; the run's folder is theirs together."""
+    say(f"train: machine {place.rank} of {recipe.machines}, led by {place.host}")
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "recipe.json"
+        write_recipe(told, recipe)
+        launch(run, told, recipe, run.training, place)
+    say("train: done")
 
 
 def look(run: Run, recipe: TrainRecipe, *, rows: int = 0) -> None:
@@ -61,12 +111,14 @@ def look(run: Run, recipe: TrainRecipe, *, rows: int = 0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "recipe.json"
         write_recipe(told, recipe)
-        launch(run, told, recipe, Path(folder), *(["--show-batch", str(rows)] if rows else ["--dry-run"]))
+        alone = recipe.model_copy(update={"machines": 1})
+        launch(run, told, alone, Path(folder), Place(), *(["--show-batch", str(rows)] if rows else ["--dry-run"]))
 
 
 def expect_ready(run: Run, recipe: TrainRecipe) -> Manifest:
     """The run's manifest, once it is sure that there is something to train, and what it takes."""
     need_stack()
+    need_quantising(recipe)
     need_trackers(recipe.trackers, recipe.project)
     made = manifest.read(run)
     if "generate" not in made.inputs or not run.dataset.is_dir():
@@ -105,28 +157,41 @@ def need_stack() -> None:
         )
 
 
+def need_quantising(recipe: TrainRecipe) -> None:
+    """Raise InputError for a base in 4 bits that cannot be had, before anything is loaded."""
+    if recipe.quantize == "none":
+        return
+    if find_spec("bitsandbytes") is None:
+        fix = "pip install 'instructlab-like[qlora]', or quantize: none"
+        raise InputError("bitsandbytes not installed, which keeps a base in 4 bits", where="train.quantize", fix=fix)
+    if recipe.shard:
+        fix = "drop one of the two: a base in 4 bits takes a quarter of the memory, and each process holds it whole"
+        raise InputError("a base in 4 bits is not cut up over processes", where="train.shard", fix=fix)
+
+
 def script() -> Path:
     return find("training/lora.py")
 
 
-def accelerate_config(processes: int) -> Path:
-    """How accelerate is told about this machine; a recipe's `processes` beyond one means as many GPUs."""
+def accelerate_config(recipe: TrainRecipe) -> Path:
+    """How accelerate is told about this machine; `processes` or `machines` beyond one mean as many GPUs."""
     import torch  # only to learn what the machine has; need_stack() made sure that it is there
 
-    gpus = torch.cuda.device_count()
-    if processes > 1 and gpus < processes:
-        fix = "lower `processes` in the recipe's train section"
-        raise InputError(f"{processes} processes need as many GPUs, this machine has {gpus}", where="train", fix=fix)
-    name = "several_gpus" if processes > 1 else "one_gpu" if gpus else "cpu"
+    gpus, processes = torch.cuda.device_count(), recipe.processes
+    several = processes > 1 or recipe.machines > 1
+    if several and gpus < processes:
+        what = f"{processes} processes a machine need as many GPUs, this machine has {gpus}"
+        fix = f"set `processes` to {max(gpus, 1)} in the recipe's train section" + (
+            "" if gpus else ", and `machines` to 1"
+        )
+        raise InputError(what, where="train", fix=fix)
+    name = "several_machines" if recipe.machines > 1 else "several_gpus" if several else "one_gpu" if gpus else "cpu"
     return find(f"training/accelerate/{name}.yaml")
 
 
-def launch(run: Run, told: Path, recipe: TrainRecipe, out: Path, *options: str) -> None:
+def launch(run: Run, told: Path, recipe: TrainRecipe, out: Path, place: Place, *options: str) -> None:
     """Run the loop as a child of this process; what it ended on stands in failure.json, since launchers hide codes."""
-    processes = recipe.processes
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
-    command += ["--config_file", str(accelerate_config(processes)), "--num_processes", str(processes)]
-    command += ["--num_cpu_threads_per_process", str(recipe.threads or cores()), str(script())]
+    command = launcher(accelerate_config(recipe), recipe, place)
     command += ["--run-folder", str(run.folder), "--dataset", str(run.dataset)]
     command += ["--recipe", str(told), "--out", str(out), *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -138,6 +203,16 @@ def launch(run: Run, told: Path, recipe: TrainRecipe, out: Path, *options: str) 
         raise
     if code:
         raise failure(out, code)
+
+
+def launcher(config: Path, recipe: TrainRecipe, place: Place) -> list[str]:
+    """The command that starts this machine's processes of the loop, up to the loop's own options."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(config)]
+    command += ["--num_processes", str(recipe.processes * recipe.machines)]
+    if recipe.machines > 1:
+        command += ["--num_machines", str(recipe.machines), "--machine_rank", str(place.rank)]
+        command += ["--main_process_ip", place.host, "--main_process_port", str(place.port)]
+    return [*command, "--num_cpu_threads_per_process", str(recipe.threads or cores()), str(script())]
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

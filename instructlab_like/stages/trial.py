@@ -18,6 +18,7 @@ from instructlab_like.generation.plan import lack, starts
 from instructlab_like.generation.purse import Price
 from instructlab_like.generation.quote import Cost, Costing
 from instructlab_like.generation.reckon import Paybook, Reckoner, nothing_paid
+from instructlab_like.generation.routing import overview
 from instructlab_like.generation.walk import Finished, Lost, Start, Walk
 from instructlab_like.preview import handful
 from instructlab_like.preview.facts import Change, LeafPreview, Overlap, Settings
@@ -27,7 +28,9 @@ from instructlab_like.preview.survey import Survey
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import AskTask, Chunk, Leaf, Sample, Verdict, Waterfall
 from instructlab_like.stages.asking import Asked, Staff, priced
+from instructlab_like.stages.routes import decided
 from instructlab_like.stages.sifting import surroundings
+from instructlab_like.taxonomy.branches import Branches
 from instructlab_like.workspace import Run
 
 USUAL = ("knowledge", "freeform", "grounded")  # what a teacher would be asked, where the recipe's flows ask nobody
@@ -55,8 +58,10 @@ class Trial:
     ) -> None:
         self.tree, self.documents, self.run = tree, documents, run
         self.recipe, self.most, self.price = priced(recipe, price), samples, price
+        self.branches = Branches(tree.root, recipe.exclude)
         self.flows = load_flows(recipe.flows)
-        self.staff = Staff(self.flows, self.recipe)
+        self.routes = decided(run, self.recipe, self.flows, tree.sound)
+        self.staff = Staff(self.flows, self.recipe, routes=self.routes)
         self.asking = self.flows if any(flow.roles for flow in self.flows) else load_flows(USUAL)
         self.terms = self.staff.terms(self.asking, price)
         self.census = Census(recipe, self.flows)
@@ -74,7 +79,7 @@ class Trial:
 
     def make(self) -> None:
         self.note()
-        with Walk(self.flows, self.recipe, self.terms.identities) as walk:
+        with Walk(self.flows, self.recipe, self.terms.identities, self.terms.seats) as walk:
             self.plan(walk)
             self.ask(walk)
             self.reckon(walk)
@@ -86,6 +91,7 @@ class Trial:
         self.waterfall, self.masked = sifted.waterfall, sifted.masked
 
     def note(self) -> None:
+        self.notes += overview(self.routes)
         if nobody := [flow.name for flow in self.flows if not self.is_staffed(flow)]:
             wanted = " and ".join(map(repr, nobody))
             self.notes.append(f"{wanted} needs a teacher, and the recipe names none: prompts are counted, not asked")
@@ -94,19 +100,26 @@ class Trial:
         if self.asking is not self.flows:
             told = ", ".join(flow.name for flow in self.asking)
             self.notes.append(f"none of the recipe's flows asks a teacher; what one would be asked is that of {told}")
+        if taking_up := [flow.name for flow in self.flows if flow.begins_with_samples]:
+            told = " and ".join(map(repr, taking_up))
+            self.notes.append(f"{told}: what earlier runs kept is not previewed; ilk generate --dry-run counts it")
+        if self.recipe.target is not None:
+            self.notes.append(
+                "the recipe's target is not in these figures: a full run asks by what is short of the mix"
+            )
         if late := [flow.name for flow in self.flows if flow.roles and not flow.asks]:
             self.notes.append(f"{' and '.join(map(repr, late))}: what its later steps say is not asked for a preview")
         if without := [leaf.path for leaf in self.tree.sound if leaf.path in self.documents.lacking]:
             self.notes.append(f"without their documents, and so in no figure: {', '.join(without)}")
 
     def is_staffed(self, flow: Flow) -> bool:
-        return all(role in self.staff.by_role for role in flow.roles)
+        return all(self.staff.has(role) for role in flow.roles)
 
     def plan(self, walk: Walk) -> None:
         """Plan the subjects' prompts, and make their samples that need no model."""
         made: Counter[tuple[str, str]] = Counter()
         self.planned = {leaf.path: [] for leaf in self.tree.sound}
-        for start in starts(self.tree.sound, self.chunks, walk):
+        for start in starts(self.tree.sound, self.chunks, walk, self.branches.beside):
             planned = self.planned[start.about.leaf]
             if start.flow.asks:
                 planned.append(start)
@@ -159,7 +172,7 @@ class Trial:
             planned = (start for planned in self.planned.values() for start in planned)
             if self.asking is not self.flows:
                 walk = stack.enter_context(Walk(self.asking, self.recipe, self.terms.identities))
-                planned = (start for start in starts(self.tree.sound, self.chunks, walk))
+                planned = (start for start in starts(self.tree.sound, self.chunks, walk, self.branches.beside))
             reckoner = Reckoner(walk, answers)
             for start in planned:
                 reckoner.add(start)

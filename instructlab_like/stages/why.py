@@ -22,14 +22,17 @@ from instructlab_like.errors import InputError, position
 from instructlab_like.generation.books import Books, Call, InUseError
 from instructlab_like.index import cut
 from instructlab_like.printable import escaped
+from instructlab_like.stages.ancestry import Ancestor, ancestors, elsewhere, section
 from instructlab_like.stages.lookup import (
     CALL_KEY,
     Lookup,
     PreferenceRow,
+    RouteRow,
     SampleRow,
     TurnRow,
     VerdictRow,
     leaf_of,
+    routes_of,
 )
 from instructlab_like.workspace import Run, find
 
@@ -97,15 +100,6 @@ class Removed:
 
 
 @dataclass(frozen=True)
-class Relative:
-    """A sample that this one descends from."""
-
-    id: str
-    question: str | None
-    answer: str | None
-
-
-@dataclass(frozen=True)
 class Asked:
     """For what a call was made."""
 
@@ -125,9 +119,11 @@ class SampleStory:
     turns: tuple[Told, ...]
     verdicts: tuple[VerdictRow, ...]
     dataset: Side
-    parents: tuple[Relative, ...]
+    parents: tuple[Ancestor, ...]
     preference: PreferenceRow | None
     removed: Removed | None  # None for a sample that was kept
+    routes: tuple[RouteRow, ...] = ()  # of the roles that had a turn, where one of several teachers was chosen
+    ancestors: tuple[Ancestor, ...] = ()  # that the parents descend from, back to those made of human text alone
     notes: tuple[str, ...] = ()
     format: int = FORMAT
 
@@ -188,7 +184,10 @@ def one(lookup: Lookup, books: Books | None, subject: str, run: Run) -> str:
         return ids[0]
     if not subject or not ids:
         what = f"nothing in this run has an id that begins with {subject!r}" if subject else "no id was given"
-        raise InputError(what, where=where, fix="ids stand in 2-samples.jsonl, 3-verdicts.jsonl and the report")
+        other = elsewhere(run, subject)
+        fix = "ids stand in 2-samples.jsonl, 3-verdicts.jsonl and the report"
+        fix = f"it is of an earlier run: ilk why {subject} --run {other}" if other else fix
+        raise InputError(what, where=where, fix=fix)
     many = len(cuts) > SHOWN
     listed = ", ".join(ids[:SHOWN]) + (" …" if many else "")
     what = f"{len(cuts) if many else len(ids)} ids begin with {subject!r}: {listed}"
@@ -204,6 +203,7 @@ def sample_story(run: Run, lookup: Lookup, books: Books | None, sample: SampleRo
     told = run.manifest.read_text(encoding="utf-8", errors="replace") if run.manifest.is_file() else ""
     verdicts = tuple(lookup.verdicts(sample["id"]))
     first = turns[0]["call"] if turns else None
+    descended = ancestors(run, lookup, sample)
     chunk = lookup.chunk(lineage["leaf"], lineage["chunk"], first) if lineage["chunk"] else None
     return SampleStory(
         sample=sample,
@@ -224,9 +224,11 @@ def sample_story(run: Run, lookup: Lookup, books: Books | None, sample: SampleRo
         turns=tuple(Told(turn, books.call(turn["call"]) if books else None) for turn in turns),
         verdicts=verdicts,
         dataset=side(told, lookup, sample["id"], verdicts),
-        parents=tuple(relative(lookup, parent) for parent in lineage["parents"]),
+        parents=tuple(one for one in descended if one.id in lineage["parents"]),
+        ancestors=tuple(one for one in descended if one.id not in lineage["parents"]),
         preference=lookup.preference(sample["id"]),
         removed=removed(run, verdicts),
+        routes=tuple(one for one in routes_of(run, lineage["leaf"]) if one["role"] in {turn["role"] for turn in turns}),
     )
 
 
@@ -249,11 +251,6 @@ def removed(run: Run, verdicts: Sequence[VerdictRow]) -> Removed | None:
     return Removed(*named, others=max(0, every - 1), of_leaf=max(0, mine - 1))
 
 
-def relative(lookup: Lookup, id: str) -> Relative:
-    sample = lookup.sample(id)
-    return Relative(id, sample["question"], sample["answer"]) if sample else Relative(id, None, None)
-
-
 def side(told: str, lookup: Lookup, sample: str, verdicts: Sequence[VerdictRow]) -> Side:
     rejection = next((verdict for verdict in verdicts if not verdict["keep"]), None)
     if rejection:
@@ -263,12 +260,6 @@ def side(told: str, lookup: Lookup, sample: str, verdicts: Sequence[VerdictRow])
     if lookup.tested(sample):
         return Side("test", "set aside, with all that shares its question or its passage")
     return Side("train", "every filter kept it, and it was not set aside for test")
-
-
-def section(told: str, name: str) -> str:
-    """The text of one top-level key of run.yaml: all of it would be long to read for a tree of thousands of leaves."""
-    found = re.search(rf"^{name}:.*\n(?:[ -].*\n|\n)*", told, re.MULTILINE)
-    return found[0] if found else ""
 
 
 def leaf_place(told: str, path: str, blob: str) -> LeafPlace:
@@ -370,6 +361,8 @@ def told_sample(story: SampleStory) -> Iterator[str]:
     yield from told_chunk(story)
     for name, value in facts(story):
         yield line(name, value)
+    for route in story.routes:
+        yield from told_route(route)
     for number, told in enumerate(story.turns, start=1):
         yield from told_turn(number, told)
     yield from told_verdicts(story.verdicts)
@@ -401,13 +394,44 @@ def facts(story: SampleStory) -> Iterator[tuple[str, str]]:
         yield "params", orjson.dumps(lineage["params"]).decode()
     yield "made by", f"{lineage['method']}: {lineage['model']}, draw {lineage['draw']}"
     for parent in story.parents:
-        asked = "" if parent.question is None else f": {parent.question!r} → {parent.answer!r}"
-        yield "parent", f"{parent.id}{asked}"
+        yield "parent", descent(parent)
+    for one in story.ancestors:
+        yield "ancestor", descent(one)
+    for one in (*story.parents, *story.ancestors):
+        if one.run and not one.parents:
+            yield "origin", origin(one)
     if story.preference:
         mine = story.preference["chosen"] == story.sample["id"]
         other = story.preference["rejected" if mine else "chosen"]
         high, low = story.preference["chosen_score"], story.preference["rejected_score"]
         yield "pair", f"{'preferred to' if mine else 'less than'} {other}: {high:g} against {low:g}"
+
+
+def told_route(route: RouteRow) -> Iterator[str]:
+    """Who was chosen, and of each that might have been what spoke for it and against it."""
+    chosen = f"{route['teacher']} ({route['model']})" if route["teacher"] else route["model"]
+    yield line("route", f"{route['role']}: {chosen}: {route['why']}")
+    for one in route["candidates"]:
+        known = one["price_in"] is not None and one["price_out"] is not None
+        price = f"{one['price_in']:g} in and {one['price_out']:g} out" if known else "no price"
+        fit = "chosen" if one["chosen"] else "qualifies" if one["qualifies"] else "does not qualify"
+        yield line("", f"rule {one['rule']}, {one['teacher']}: {price}; {fit}: {one['why']}")
+
+
+def descent(one: Ancestor) -> str:
+    """An ancestor in a line, with where it is and how deep."""
+    if one.question is None:
+        return f"{one.id}: {one.note}"
+    place = f" in {one.run}" if one.run else ""
+    depth = f", {one.depth} deep, {one.flow} of {one.model}" if one.run else ""
+    return f"{one.id}{place}{depth}: {one.question!r} → {one.answer!r}"
+
+
+def origin(one: Ancestor) -> str:
+    """What of people's text the first of a line was made of."""
+    told = f"of it, {one.id[:12]} was made of {one.leaf} (blob {(one.leaf_blob or '')[:12]})"
+    told += f", seed example {one.seed}" if one.seed else ""
+    return told + (f", passage {one.chunk}" if one.chunk else "")
 
 
 def told_turn(number: int, told: Told) -> Iterator[str]:
@@ -464,7 +488,8 @@ def told_verdicts(verdicts: Sequence[VerdictRow], *, on: str | None = None) -> I
         other = f" sample {verdict['subject']}:" if on and len(verdict["subject"]) < CALL_KEY else ""
         rule = f" {verdict['rule']}:" if verdict["rule"] else ""
         told = f"{verdict['filter']}/{verdict['version']}:{rule}{other} {verdict['reason']}{score}{limit}{partner}"
-        yield line("kept" if verdict["keep"] else "REJECTED", told)
+        passing = "decided" if verdict["filter"].endswith("/when") else "kept"
+        yield line(passing if verdict["keep"] else "REJECTED", told)
         if verdict["scores"]:
             yield line("", "scores " + ", ".join(f"{name} {value:g}" for name, value in verdict["scores"].items()))
 

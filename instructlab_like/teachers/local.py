@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sys
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from safetensors import SafetensorError
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from instructlab_like.errors import ModelError, RefusedError, TeacherError
@@ -25,6 +28,9 @@ from instructlab_like.workspace import find
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # of an adapter, in PEFT's layout
+OWN_CODE = ("auto_map", "auto_mapping", "trust_remote_code", "megatron_config")  # by which one asks for code of its own
+COPY = ".base_layer.weight"  # PEFT's copy of an embedding that has an adapter
 DECISIVE = ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "*.jinja")  # decide an answer
 
 
@@ -43,10 +49,10 @@ class Interrupted(StoppingCriteria):
 
 
 class LocalTeacher:
-    """The tokenizer is read at once, the weights with the first question.
+    """The tokenizer is read at once, the weights with the first question; an adapter is put on them.
 
-    The identity is a digest of the weights, the tokenizer and their configuration: the same files under another
-    name are the same teacher, and a retrained model under the same name is another one.
+    The identity is a digest of the weights, the tokenizer and their configuration, and of the adapter's: the same files
+    under another name are the same teacher, and a retrained model under the same name is another one.
     """
 
     capacity = 1
@@ -55,7 +61,10 @@ class LocalTeacher:
         self.notices: list[str] = []
         self.name = recipe.model
         self.folder = model_folder(recipe.model)
+        self.adapter = adapter_folder(recipe.adapter) if recipe.adapter else None
         self.identity = f"local:{content_digest(self.folder)[:16]}"
+        if self.adapter:
+            self.identity += f"+{digest_of([self.adapter / CONFIG, self.adapter / WEIGHTS])[:16]}"
         self.tokenizer = read_tokenizer(self.folder)
         self.model: PreTrainedModel | None = None
         self.turn = asyncio.Lock()
@@ -89,7 +98,7 @@ class LocalTeacher:
     def generate(self, prompt: Prompt) -> Completion:
         """Greedy at temperature 0, else drawn with the prompt's own seed; what torch drew elsewhere is untouched."""
         if self.model is None:
-            self.model = read_model(self.folder, self.tokenizer)
+            self.model = read_model(self.folder, self.tokenizer, self.adapter)
         model = self.model
         shown = self.encoded(prompt).to(str(model.device))
         asked = shown["input_ids"].shape[1]
@@ -175,6 +184,11 @@ def content_digest(folder: Path) -> str:
     files = sorted({path for pattern in DECISIVE for path in folder.glob(pattern)})
     if not any(path.suffix == ".safetensors" for path in files):
         raise ModelError("holds no *.safetensors", where=str(folder), fix="convert the weights to safetensors")
+    return digest_of(files)
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """SHA-256 over files by name and content."""
     whole = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
@@ -192,9 +206,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def read_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """Weights in float32 on a CPU, as stored on a GPU; of the model's own generation settings only its ends are kept,
-    since transformers would add them to what a prompt asks for."""
+def read_model(folder: Path, tokenizer: PreTrainedTokenizerBase, adapter: Path | None = None) -> PreTrainedModel:
+    """Weights in float32 on a CPU, as stored on a GPU, with an adapter on them if one is named; of the model's own
+    generation settings only its ends are kept, since transformers would add them to what a prompt asks for."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
@@ -205,9 +219,47 @@ def read_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMo
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise unreadable(folder, "model", error) from error
+    if adapter:
+        put_on(model, adapter)
     stop = ends(model, tokenizer)
     model.generation_config = configured(eos_token_id=stop, pad_token_id=stop[0] if stop else None)
     return cast("PreTrainedModel", cast(torch.nn.Module, model).to(device).eval())
+
+
+def adapter_folder(name: str) -> Path:
+    """The folder of a LoRA adapter in safetensors; ModelError for what is none, and for one that asks for code."""
+    folder = find(name)
+    fix = "name a folder with adapter_config.json and adapter_model.safetensors: ilk train writes one"
+    for file in (CONFIG, WEIGHTS):
+        if not (folder / file).is_file():
+            raise ModelError(f"is no adapter: {file} is missing", where=str(folder), fix=fix)
+    try:
+        told = json.loads((folder / CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelError("is not JSON", where=str(folder / CONFIG), fix="copy the adapter again") from error
+    if not isinstance(told, dict) or told.get("peft_type") != "LORA":
+        raise ModelError("is no LoRA adapter", where=str(folder / CONFIG), fix=fix)
+    if asking := [field for field in OWN_CODE if told.get(field)]:
+        what = f"asks for code of its own ({asking[0]})"
+        raise ModelError(what, where=str(folder / CONFIG), fix="use an adapter without it")
+    return folder
+
+
+def put_on(model: PreTrainedModel, adapter: Path) -> None:
+    """Put an adapter's layers into the model in place; ModelError where they do not fit it."""
+    try:
+        with safe_open(adapter / WEIGHTS, framework="pt") as weights, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PEFT warns of keys that do not match; below they are an error
+            own = {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118
+            worn = PeftModel.from_pretrained(model, str(adapter))
+        known = get_peft_model_state_dict(worn, save_embedding_layers=False)
+        shapes = {key: tuple(tensor.shape) for key, tensor in known.items()}
+        fits = shapes == {key: shape for key, shape in own.items() if not key.endswith(COPY)}
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError):  # other sizes, targets that are missing
+        fits = False
+    if not fits:
+        what, fix = f"the adapter does not fit {model.name_or_path}", "use it with the base that it was trained on"
+        raise ModelError(what, where=str(adapter), fix=fix)
 
 
 def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:

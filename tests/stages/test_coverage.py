@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
+from leaf_files import skill, write_leaf
 from server import TeacherServer
+from teacher_answers import answered
 from typer.testing import CliRunner
 
 from instructlab_like.cli import app
@@ -89,3 +92,31 @@ def test_a_run_without_axes_is_told_so(tmp_path: Path, monkeypatch: pytest.Monke
     code, told = ilk("coverage", "--run", "t")
     assert code == 2
     assert "no flow of this run has axes" in told
+
+
+def test_of_an_axis_that_leaves_give_each_leaf_has_a_matrix_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("letters", "labels"):
+        write_leaf(tmp_path / "taxonomy", f"compositional_skills/office/{name}", skill())
+    (tmp_path / "r.yaml").write_text("generate: {prompts_per_leaf: 12, pairs_per_prompt: 1, filters: [shape]}\n")
+    words = ["generate", "--run", "t", "--recipe", "r.yaml", "--flow", "textbook"]
+    with TeacherServer(answer=partial(answered, always_good=True)) as server:
+        words += ["--teacher", server.url, "--teacher-model", "m"]
+        code, told = ilk(*words, "--leaf", "compositional_skills/office/labels")
+        assert code == 0, told
+        (topics,) = [axis for axis in covered(Run(tmp_path / "runs" / "t"), least=1).axes if axis.axis == "topic"]
+        assert set(topics.values) == {*(f"seed {n}" for n in range(1, 6)), "compositional_skills/office/letters"}
+        assert [(leaf.leaf, set(leaf.made)) for leaf in topics.leaves] == [("compositional_skills/office/labels", {2})]
+        asked = server.requests
+        code, told = ilk(*words, "--leaf", "compositional_skills/office/labels")
+        assert "up to date" in told
+        qna = tmp_path / "taxonomy" / "compositional_skills" / "office" / "letters" / "qna.yaml"
+        qna.write_text(qna.read_text().replace("Add numbers.", "Write letters."))
+        code, told = ilk(*words, "--leaf", "compositional_skills/office/labels")
+        assert code == 0, told
+        assert "up to date" not in told
+        assert 0 < server.requests - asked < asked  # what the other leaf's topic stands in, and what follows from it
+    code, told = ilk("coverage", "--run", "t")
+    assert "textbook, topic: samples kept of each value" in told

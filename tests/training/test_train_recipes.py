@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from tiny_chat_model import make_model
 
 from instructlab_like.recipe import GenerateRecipe, TrainRecipe, load
 from instructlab_like.records import Message, Row
 from instructlab_like.tuning.phases import Rows, phase_names
-from instructlab_like.tuning.plan import plan
+from instructlab_like.tuning.plan import plan, settled
 from instructlab_like.tuning.separate import keep_apart
+from instructlab_like.tuning.switches import Switches
 from instructlab_like.tuning.tokens import Encoded
 
 TRAINING = Path(__file__).parents[2] / "training"
@@ -43,7 +45,8 @@ def test_every_recipe_gives_a_plan_for_a_made_model(path: Path) -> None:
     rows = {name: Rows([line(f"{name}{number}") for number in range(SAMPLES)], []) for name in names}
     encoded = {name: [encode(one) for one in rows[name]] for name in names}
     separation = keep_apart(model, torch.device("cpu"))
-    planned = plan(recipe, rows, encoded, model, separation, identity=[], processes=1, on_gpu=False)
+    plain, row_tokens = settled(Switches(), recipe, Accelerator(cpu=True), model, encoded, separation)
+    planned = plan(recipe, rows, encoded, separation, identity=[], processes=1, row_tokens=row_tokens, switches=plain)
     assert not planned.skipped
     a_row = CONTEXT // LENGTH
     for phase, told in zip(planned.phases, recipe.phases, strict=True):
@@ -83,7 +86,9 @@ def encode(one: Row) -> Encoded:
     return Encoded(one.sample, one.leaf, np.full(LENGTH, 7, np.int64), np.arange(LENGTH) >= LENGTH // 2)
 
 
-@pytest.mark.parametrize(("name", "cpu"), [("cpu", True), ("one_gpu", False), ("several_gpus", False)])
+@pytest.mark.parametrize(
+    ("name", "cpu"), [("cpu", True), ("one_gpu", False), ("several_gpus", False), ("several_machines", False)]
+)
 def test_launch_configurations_leave_precision_to_the_recipe(name: str, cpu: bool) -> None:
     told = yaml.safe_load((TRAINING / "accelerate" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert told["mixed_precision"] == "no"
