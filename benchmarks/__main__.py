@@ -11,7 +11,7 @@ NAMES = (
     *("planted_truth", "filters", "copies", "novelty", "personal_data"),
 )
 # Asked for by name: they make environments, or take long.
-OPTIONAL = ("peers", "training", "forgetting", "classify", "rewrite", "intervals", "lm_eval")
+OPTIONAL = ("peers", "training", "gpu_lora", "forgetting", "classify", "rewrite", "intervals", "lm_eval")
 
 
 def main() -> None:

@@ -428,13 +428,12 @@ def train(
     told = load(TrainRecipe, recipe or (None if model else tiny_base()), overrides)
     if dry_run or show_batch:
         look(run_folder(run), told, rows=show_batch or 0)
+    elif scaling:
+        from instructlab_like.stages.scaling import scaling as curve
+
+        curve(run_folder(run), told, agreed=yes, restart=restart)
     else:
         place = Place.of(told, machine_rank, main_address)
-        if scaling:
-            from instructlab_like.stages.scaling import scaling as curve
-
-            curve(run_folder(run), told, agreed=yes, restart=restart)
-            return
         stage(run_folder(run), told, agreed=yes, restart=restart, place=place)
 
 

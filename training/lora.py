@@ -52,10 +52,12 @@ from instructlab_like.tuning.loss import AddUp, FloatArray, LossBook, alone, tok
 from instructlab_like.tuning.measures import BASELINE, HeldOutLoss, LeafLoss, teachers
 from instructlab_like.tuning.models import base_id, load_base
 from instructlab_like.tuning.phases import Phase, Rows, phase_names, rate, read_rows
-from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every
+from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every, settled
 from instructlab_like.tuning.progress import Extent, Progress
 from instructlab_like.tuning.separate import forward, keep_apart, lay
+from instructlab_like.tuning.shard import exchange, is_sharded
 from instructlab_like.tuning.show import shown
+from instructlab_like.tuning.switches import Switches, derive, switch_on
 from instructlab_like.tuning.tokens import Chat, Encoded
 from instructlab_like.tuning.trackers import Trackers, by_leaf, need_trackers, of_step, open_trackers, viewed
 from instructlab_like.tuning.trainee import Trainee, adapt, config, start, working_type
@@ -83,6 +85,7 @@ class Job:
     """A training and all it works with."""
 
     recipe: TrainRecipe
+    switches: Switches
     trainee: Trainee
     out: Path
     held_out: HeldOut
@@ -152,10 +155,14 @@ def train(recipe: TrainRecipe, args: argparse.Namespace, signals: Signals) -> No
     say = console.say if accelerator.is_main_process else silent
     on_gpu = accelerator.device.type != "cpu"
     rows = read(recipe, args.dataset)
-    expect_room(recipe, accelerator)
+    with busy("looking at the model", accelerator):
+        switches = derive(recipe, accelerator, config(recipe.lora))
+    expect_room(recipe, switches, accelerator)
     with busy("loading the base model", accelerator):
-        model, tokenizer = load_base(recipe.model, working_type(accelerator))
+        quantized_on = None if recipe.quantize == "none" else accelerator.device
+        model, tokenizer = load_base(recipe.model, working_type(accelerator), quantized_on=quantized_on)
         identity = [base_id(recipe.model, model), str(working_type(accelerator))]
+        identity += [recipe.quantize] * bool(quantized_on)
     chat = Chat(tokenizer, recipe.model)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     with busy("encoding the dataset", accelerator):
@@ -163,28 +170,34 @@ def train(recipe: TrainRecipe, args: argparse.Namespace, signals: Signals) -> No
         longest = max(len(sample.ids) for samples in encoded.values() for sample in samples)
         separation = keep_apart(model, accelerator.device, lora=config(recipe.lora), longest=longest)
         held_out = HeldOut.of(args.dataset, recipe, chat, packs=separation.packs, on_gpu=on_gpu, limit=limit)
+    switches, row_tokens = settled(switches, recipe, accelerator, model, encoded, separation)
+    trainee = adapt(model, tokenizer, recipe, accelerator)
+    with busy("trying the first samples", accelerator):
+        switches, agreement = switch_on(switches, recipe, trainee, encoded, row_tokens, packs=separation.packs)
     planned = plan(
         recipe,
         rows,
         encoded,
-        model,
         separation,
         identity=[*identity, held_out.digest],
         processes=accelerator.num_processes,
-        on_gpu=on_gpu,
+        row_tokens=row_tokens,
+        switches=switches,
     )
-    trainee = adapt(model, tokenizer, recipe, accelerator)
-    for line in describe(recipe, trainee, chat, separation, planned):
+    steps = switches.lines(agreement)
+    for line in describe(recipe, trainee, chat, separation, planned, steps=steps):
         say(line)
-    for line in memory_lines(recipe, planned, separation, accelerator):
+    for line in memory_lines(recipe, switches, planned, separation, accelerator):
         say(line)
     if args.show_batch or args.dry_run:
-        for line in first_rows(planned, tokenizer, args.show_batch) if args.show_batch else outlook(trainee, planned):
+        shown_rows = first_rows(planned, tokenizer, args.show_batch)
+        for line in shown_rows if args.show_batch else outlook(trainee, planned, switches):
             say(line)
         return
     samples = [sample for phase in planned.phases for sample in phase.samples]
     job = Job(
         recipe=recipe,
+        switches=switches,
         trainee=trainee,
         out=args.out,
         held_out=held_out,
@@ -358,7 +371,8 @@ def run(phase: Phase, inputs: str, job: Job, before: Sequence[state.History], of
         job.signals.held(),
     ):
         for step, batch in enumerate(islice(phase.batches(), begun, None), start=begun + 1):
-            nats, tokens = add_up(np.array(backward(step, batch, trainee, book)))
+            booked = backward(step, batch, trainee, book, room=job.switches.room(phase))
+            nats, tokens = add_up(np.array(booked))
             norm = float(accelerator.clip_grad_norm_(trainee.parameters, recipe.clip))
             wrong = guard.trouble(nats / tokens, norm)
             if wrong:
@@ -392,8 +406,10 @@ def run(phase: Phase, inputs: str, job: Job, before: Sequence[state.History], of
     return conclude(phase, job, history, before, began_with)
 
 
-def backward(step: int, batch: Sequence[Sequence[Encoded]], trainee: Trainee, book: LossBook) -> tuple[float, int]:
-    """Accumulate the gradient of a step's rows; processes exchange it once, with their last row.
+def backward(
+    step: int, batch: Sequence[Sequence[Encoded]], trainee: Trainee, book: LossBook, *, room: int | None = None
+) -> tuple[float, int]:
+    """Accumulate the gradient of a step's rows; processes exchange it once, with their last row. `room`: as in `lay`.
 
     Gives nats and trained tokens of this process's rows, as they are booked.
     """
@@ -409,11 +425,13 @@ def backward(step: int, batch: Sequence[Sequence[Encoded]], trainee: Trainee, bo
         samples = mine[place] if place < len(mine) else batch[0]
         weight = count / trained if place < len(mine) else 0.0
         with nullcontext() if place == shares - 1 else accelerator.no_sync(model):
-            row = lay(samples, accelerator.device)
+            row = lay(samples, accelerator.device, room=room)
             losses = token_losses(forward(model, row), row.targets)
             accelerator.backward(losses.sum() * weight)
         if weight:
             book.add(samples, row.owners, losses)
+    if is_sharded(trainee.adapted):
+        exchange(trainee.parameters)
     return book.settle()
 
 
@@ -585,7 +603,7 @@ def first_rows(planned: Plan, tokenizer: PreTrainedTokenizerBase, count: int) ->
     yield from shown(rows, tokenizer, colour=sys.stdout.isatty() and not plain, width=width, row_tokens=room)
 
 
-def outlook(trainee: Trainee, planned: Plan) -> Iterator[str]:
+def outlook(trainee: Trainee, planned: Plan, switches: Switches) -> Iterator[str]:
     """How long it would take, from the time of two rows; the first of each phase is not counted."""
     accelerator = trainee.accelerator
     trainee.prepared.train()
@@ -594,7 +612,7 @@ def outlook(trainee: Trainee, planned: Plan) -> Iterator[str]:
         rows = list(islice((row for batch in phase.batches() for row in batch), 1 + TIMED))
         for samples in rows:
             began = time.monotonic()
-            row = lay(samples, accelerator.device)
+            row = lay(samples, accelerator.device, room=switches.room(phase))
             accelerator.backward(token_losses(forward(trainee.prepared, row), row.targets).mean())
             if accelerator.device.type == "cuda":
                 torch.cuda.synchronize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -98,6 +99,9 @@ def expect(adapters: Sequence[Path], weights: Sequence[float], density: float, r
     if len(weights) != len(adapters):
         what = f"{len(weights)} weights for {len(adapters)} adapters"
         raise InputError(what, where="--weight", fix="give one for each --adapter, in their order, or none")
+    if not all(map(math.isfinite, weights)) or not any(weights):
+        what = f"are {', '.join(f'{weight:g}' for weight in weights)}"
+        raise InputError(what, where="--weight", fix="numbers, one of them other than 0")
     if not 0 < density <= 1:
         raise InputError(f"is {density:g}", where="--density", fix="a part of each update to keep: above 0, up to 1")
     if rank is not None and rank < 1:

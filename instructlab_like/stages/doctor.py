@@ -467,6 +467,8 @@ def planned(recipe: TrainRecipe, told: estimate.ModelShape, torch: machine.Torch
         on_gpu=on_gpu,
         dropout=recipe.lora.dropout > 0,
         recompute=("full" if on_gpu else "none") if recipe.recompute == "auto" else recipe.recompute,
+        quantized=recipe.quantize != "none",
+        processes=recipe.processes * recipe.machines if recipe.shard else 1,
     )
 
 
@@ -479,7 +481,7 @@ def room(recipe: TrainRecipe, torch: machine.Torch | None) -> tuple[int | None, 
 
 
 def fitting(fit: estimate.Fit, memory: estimate.Memory) -> Finding:
-    kind = "bfloat16" if memory.dtype_bytes == 2 else "float32"
+    kind = ("bfloat16" if memory.dtype_bytes == 2 else "float32") + (", base in 4 bits" if memory.quantized else "")
     what = f"{fit.words} (rank {memory.rank}, rows of {memory.row_tokens:,} tokens, {kind})"
     if memory.on_gpu:
         what += "; derived, not yet measured on GPUs"
@@ -487,6 +489,7 @@ def fitting(fit: estimate.Fit, memory: estimate.Memory) -> Finding:
     changed = [f"row_tokens: {fit.row_tokens}"] if fit.row_tokens and fit.row_tokens != memory.row_tokens else []
     changed += [f"lora: {{rank: {fit.rank}}}"] if fit.rank and fit.rank != memory.rank else []
     changed += [f"recompute: {fit.recompute}"] if fit.recompute else []
+    changed += [f"quantize: {fit.quantize}"] if fit.quantize else []
     if fit.verdict == "does not fit":
         fix = f"in the recipe's train section: {', '.join(changed)}" if changed else "--model with a smaller one"
         return Finding(about="memory", status=status, what=what, fix=fix)

@@ -25,7 +25,7 @@ from instructlab_like.stages import manifest, retrained
 from instructlab_like.stages.evaluate import TUNED, evaluate
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.stages.retrained import Trained, ask, copy, part, ready, rows, seconds_taken
-from instructlab_like.stages.train import expect_ready, train
+from instructlab_like.stages.train import Place, expect_ready, train
 from instructlab_like.workspace import FORMAT, Run, dump, read_records, write_records, write_whole
 
 SHARES = (0.1, 0.3)  # of the rows, beside all of them and none
@@ -37,6 +37,7 @@ def scaling(run: Run, recipe: TrainRecipe, *, agreed: bool = False, restart: boo
 
     Interrupted, the same command goes on; what is finished is not done again. Raises what `train` and `evaluate` do.
     """
+    Place.alone(recipe)
     expect_ready(run, recipe)
     train(run, recipe, agreed=agreed, restart=restart)
     asked = manifest.read(run).evaluate or EvaluateRecipe()

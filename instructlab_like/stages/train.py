@@ -26,6 +26,7 @@ from instructlab_like.workspace import Run, cores, find, write_whole
 
 GRACE = 60.0  # seconds that a stopped training has to end by itself
 PORT = 29500  # where machines meet, unless told: torch's own
+PORTS = 2**16
 BESIDE = ("trackers", "project")  # options that the adapter does not depend on
 
 
@@ -51,13 +52,22 @@ class Place:
             what = f"the recipe trains on {machines} machines" + (f", and there is no number {rank}" if rank else "")
             fix = f"start the same command on each, with 0 to {machines - 1}; 0 writes and speaks"
             raise InputError(what, where="--machine-rank", fix=fix)
-        host, _, port = (address or "").partition(":")
-        if not host or not (port or str(PORT)).isdecimal():
+        host, _, told = (address or "").partition(":")
+        port = int(told or PORT) if (told or "0").isdecimal() else 0
+        if not host or not 0 < port < PORTS:
             fix = (
                 f"--main-address HOST or HOST:PORT of machine 0, as the others reach it; the port is {PORT} unless told"
             )
             raise InputError("it is not said where the machines meet", where="--main-address", fix=fix)
-        return cls(rank, host, int(port or PORT))
+        return cls(rank, host, port)
+
+    @classmethod
+    def alone(cls, recipe: TrainRecipe) -> Place:
+        """Of a training that another command makes. Raises InputError where the recipe wants several machines."""
+        if recipe.machines > 1:
+            what = f"is {recipe.machines}, and only ilk train by itself trains on several machines"
+            raise InputError(what, where="train.machines", fix="machines: 1 in the recipe that the run is trained by")
+        return cls()
 
 
 def train(
@@ -69,11 +79,8 @@ def train(
     thrown away. Of several machines, the first one writes. Raises InputError for a missing dataset or model,
     StoppedError when the training process was ended.
     """
-    place = place or Place.of(recipe, None, None)
+    place = place or Place.alone(recipe)
     before = expect_ready(run, recipe)
-    if place.rank:
-        assist(run, recipe, place)
-        return
     inputs = inputs_of(run, recipe)
     if before.inputs.get("train") == inputs and run.adapter.is_dir() and not restart:
         say(f"train: up to date ({run.adapter})")
@@ -85,6 +92,10 @@ def train(
             where=str(run.manifest),
             fix="--yes (make: YES=1) trains again and replaces 5-training; --run NAME leaves this run as it is",
         )
+    accelerate_config(recipe)  # too few GPUs are said while the run is still as it was
+    if place.rank:
+        assist(run, recipe, place)
+        return
     manifest.forget(run, "train")
     told = run.training / "recipe.json"
     write_recipe(told, recipe)
@@ -181,10 +192,9 @@ def accelerate_config(recipe: TrainRecipe) -> Path:
     several = processes > 1 or recipe.machines > 1
     if several and gpus < processes:
         what = f"{processes} processes a machine need as many GPUs, this machine has {gpus}"
-        fix = f"set `processes` to {max(gpus, 1)} in the recipe's train section" + (
-            "" if gpus else ", and `machines` to 1"
-        )
-        raise InputError(what, where="train", fix=fix)
+        alone = ", and `machines` to 1" if recipe.machines > 1 and not gpus else ""
+        fix = f"set `processes` to {max(gpus, 1)} in the recipe's train section{alone}"
+        raise InputError(what, where="train.processes", fix=fix)
     name = "several_machines" if recipe.machines > 1 else "several_gpus" if several else "one_gpu" if gpus else "cpu"
     return find(f"training/accelerate/{name}.yaml")
 

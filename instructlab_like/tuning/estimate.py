@@ -36,11 +36,14 @@ LONGEST = 100_000_000  # bytes, the most that the safetensors format allows for 
 SHORT = 512  # tokens; rather than still shorter rows, which hold few samples, a smaller rank
 ROWS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 RANKS = (4, 8, 16, 32, 64, 128, 256)
+NF4 = 0.516  # bytes of a number in 4 bits, with the constants of its block of 64, which are quantised, too
+CHUNK = 512 * MB  # of logits in float32 that are there at once where the loss is worked out in chunks
 WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
 
 # How many tensors of its input's size an activation function keeps for the backward pass.
 KEPT_BY = {"silu": 1, "swish": 1, "gelu": 1, "gelu_pytorch_tanh": 1, "relu": 1, "quick_gelu": 2, "gelu_new": 4}
 
+Recompute: TypeAlias = Literal["none", "selective", "full"]
 Source: TypeAlias = Literal["attention input", "attention output", "mlp input", "mlp product", "head input", "words"]
 Config: TypeAlias = Mapping[str, object]
 
@@ -138,6 +141,11 @@ class Memory(Record):
     dropout: bool
     block_mask: bool
     longest: int | None
+    recompute: Recompute
+    chunked: bool
+    fused: bool
+    quantized: bool
+    processes: int
     dtype_bytes: int
     row_tokens: int
     trained_tokens: int
@@ -157,6 +165,8 @@ class Fit(Record):
     words: str
     row_tokens: int | None = None  # of the nearest setting that would fit; None: no change, or none that would do
     rank: int | None = None
+    recompute: Recompute | None = None  # of that setting, where it is another than was asked for
+    quantize: Literal["nf4"] | None = None  # the same
 
 
 # --- the model --------------------------------------------------------------------------------------------------
@@ -345,26 +355,35 @@ def memory(
     dropout: bool = False,
     block_mask: bool = False,
     longest: int | None = None,
+    recompute: Recompute = "none",
+    chunked: bool = False,
+    fused: bool = False,
+    quantized: bool = False,
+    processes: int = 1,
 ) -> Memory:
-    """Count the bytes of a LoRA step on one device, without recomputation, at the moment when most is held.
+    """Count the bytes of a LoRA step on one device at the moment when most is held.
 
     `dtype_bytes`: 4 for float32; 2 for a base in bfloat16 under autocast. `trained_tokens`: of a row; only these have
     logits. `block_mask`: samples are kept apart by a mask over the row (`Separation.backend`). `longest`: tokens of the
-    longest sample, of which models with soft caps hold the square; None: a quarter of the row. The moment is the
-    beginning of a backward pass after the first row: activations and logits of this row, gradients of the rows before.
+    longest sample, of which models with soft caps hold the square; None: a quarter of the row. `recompute`, `chunked`,
+    `fused`: how a step is computed (`switches.Switches`). `quantized`: the base in 4 bits; `processes`: over which it
+    is cut up. The moment is the beginning of a backward pass after the first row: activations and logits of this row,
+    gradients of the rows before.
     Raises RecipeError for targets that the model does not have.
     """
     chosen = targeted(shape, targets)
     trained = sum((rank * (one.inputs + one.outputs) + (one.outputs if dora else 0)) * n for one, n in chosen)
     inside = [one for one, _ in chosen if one not in shape.ends]
     copies = trained * 2 if dtype_bytes == 2 else 0  # autocast keeps the adapter in half precision, too
-    apart = dropout or dtype_bytes == 2
-    layer = kept(shape, inside, rank, dtype_bytes, dora=dora, masked=block_mask, apart=apart)
-    sizes = [(size, n * shape.layers) for size, n in layer]
+    apart = (dropout or dtype_bytes == 2) and not fused
+    layer = list(kept(shape, inside, rank, dtype_bytes, dora=dora, masked=block_mask, apart=apart))
     if block_mask:
-        sizes.append((row_tokens * dtype_bytes, shape.layers))
+        layer.append((row_tokens * dtype_bytes, 1))
     if shape.unfused:
-        sizes.append((int(shape.heads * (longest or row_tokens / 4) * SCORES), shape.layers))
+        layer.append((int(shape.heads * (longest or row_tokens / 4) * SCORES), 1))
+    whole = shape.layers if recompute == "none" else 1  # else one layer at a time is there in full
+    sizes = [(size, n * whole) for size, n in layer]
+    sizes += [(size * dtype_bytes, n * shape.layers) for size, n in kept_to_repeat(shape, recompute)]
     heap = HEAP if not on_gpu and held_twice() else 0
     activations = sum(
         int(size * n * row_tokens * (1 + (heap if size * row_tokens < MAPPED else 0))) for size, n in sizes
@@ -373,7 +392,10 @@ def memory(
         activations += sum(one.inputs * (1 if on_gpu else 4) * n for one, n in chosen) * row_tokens
     passing = transient(shape, inside, rank, row_tokens, dora=dora)
     logits = LOGIT * trained_tokens * shape.vocabulary
-    weights = shape.stored or shape.parameters * dtype_bytes
+    if chunked:
+        slopes = 2 * trained_tokens * shape.hidden * 4
+        logits = slopes + LOGIT * min(trained_tokens, max(1, CHUNK // (4 * shape.vocabulary))) * shape.vocabulary
+    weights = frozen(shape, dtype_bytes, quantized=quantized, processes=processes)
     held = weights + trained * sum(ADAPTER.values()) + copies + activations + max(logits, passing)
     return Memory(
         weights=weights,
@@ -391,12 +413,32 @@ def memory(
         dropout=dropout,
         block_mask=block_mask,
         longest=longest,
+        recompute=recompute,
+        chunked=chunked,
+        fused=fused,
+        quantized=quantized,
+        processes=processes,
         dtype_bytes=dtype_bytes,
         row_tokens=row_tokens,
         trained_tokens=trained_tokens,
         on_gpu=on_gpu,
         shape=shape,
     )
+
+
+def frozen(shape: ModelShape, dtype_bytes: int, *, quantized: bool, processes: int) -> int:
+    """Bytes of the base on one device: its layers' matrices in 4 bits, and the widest of them unpacked; or its part of
+    what is cut up, with two layers and both ends gathered."""
+    whole = shape.stored or shape.parameters * dtype_bytes
+    if quantized and shape.stored is None:
+        sizes = [one.inputs * one.outputs for one in shape.linears]
+        packed = shape.layers * sum(sizes)
+        return int(packed * NF4) + (shape.parameters - packed + max(sizes)) * dtype_bytes
+    if processes == 1:
+        return whole
+    ends = min(shape.parameters, 2 * shape.vocabulary * shape.hidden)
+    gathered = ends + 2 * (shape.parameters - ends) // shape.layers
+    return min(whole, whole // processes + gathered * dtype_bytes)
 
 
 def targeted(shape: ModelShape, targets: str | Sequence[str]) -> list[tuple[Linear, int]]:
@@ -452,6 +494,16 @@ def kept(
     yield 4 * shape.heads, 1  # the sums of attention's shares
 
 
+def kept_to_repeat(shape: ModelShape, recompute: Recompute) -> Iterator[tuple[int, int]]:
+    """What each layer keeps of a token where it is computed a second time: values of a tensor, and how many such."""
+    if recompute == "none":
+        return
+    yield shape.hidden, 1  # what the layer read
+    if recompute == "selective":  # the results of its large products and of attention
+        yield from ((shape.query, 2), (shape.key, 2), (shape.hidden, 2))
+        yield shape.inner, 2 if shape.family.gated else 1
+
+
 def held_twice() -> bool:
     """Whether the C library keeps freed blocks that it does not use again: glibc's, unless its threshold was set."""
     return platform.libc_ver()[0] == "glibc" and "MALLOC_MMAP_THRESHOLD_" not in os.environ
@@ -477,22 +529,32 @@ def fits(memory: Memory, available: int, *, place: str) -> Fit:
     """
     has = f"{place} has {gigabytes(available)}"
     if memory.total > available:
-        other = smaller(memory, available)
+        other = smaller(memory, available) or packed(memory, available)
         what = f"needs {gigabytes(memory.total)} GB, {has}: does not fit"
         if other is None:
             return Fit(verdict="does not fit", words=f"{what}, {least(memory, available)}")
         rows, rank = (other.row_tokens, other.rank)
         changed = [f"row_tokens: {rows}"] if rows != memory.row_tokens else []
         changed += [f"lora.rank: {rank}"] if rank != memory.rank else []
+        again = other.recompute if other.recompute != memory.recompute else None
+        changed += [f"recompute: {again}"] if again else []
+        bits: Literal["nf4"] | None = "nf4" if other.quantized and not memory.quantized else None
+        changed += [f"quantize: {bits}"] if bits else []
         words = f"{what}; {' and '.join(changed)} would, with {gigabytes(other.total)} GB"
-        return Fit(verdict="does not fit", words=words, row_tokens=rows, rank=rank)
+        return Fit(verdict="does not fit", words=words, row_tokens=rows, rank=rank, recompute=again, quantize=bits)
     tight = memory.total * (1 + MARGIN) > available
     verdict: Literal["tight", "fits"] = "tight" if tight else "fits"
     return Fit(verdict=verdict, words=f"needs {gigabytes(memory.total)} GB, {has}: {verdict}")
 
 
 def smaller(told: Memory, available: int) -> Memory | None:
-    """The nearest setting that fits: a shorter row, else a smaller rank, else both; None if none does."""
+    """The nearest setting that fits: on a GPU activations computed a second time; else a shorter row, else a smaller
+    rank, else both; None if none does."""
+    if told.on_gpu and told.recompute != "full":
+        kinds: tuple[Recompute, ...] = ("selective", "full") if told.recompute == "none" else ("full",)
+        repeated = [again(told, told.row_tokens, told.rank, kind) for kind in kinds]
+        fitting = next((found for found in repeated if found.total <= available), None)
+        return fitting or smaller(repeated[-1], available)
     rows = [rows for rows in reversed(ROWS) if rows < told.row_tokens]
     ranks = [rank for rank in reversed(RANKS) if rank < told.rank]
     tries = [(row, told.rank) for row in rows if row >= SHORT]
@@ -501,8 +563,18 @@ def smaller(told: Memory, available: int) -> Memory | None:
     return next((found for row, rank in tries if (found := again(told, row, rank)).total <= available), None)
 
 
-def again(told: Memory, row_tokens: int, rank: int) -> Memory:
-    """The same training with other rows or another rank."""
+def packed(told: Memory, available: int) -> Memory | None:
+    """The nearest setting that fits on a GPU with the base in 4 bits; None if none does."""
+    if not told.on_gpu or told.quantized or told.processes > 1 or told.shape.stored is not None:
+        return None
+    other = again(told, told.row_tokens, told.rank, quantized=True)
+    return other if other.total <= available else smaller(other, available)
+
+
+def again(
+    told: Memory, row_tokens: int, rank: int, recompute: Recompute | None = None, *, quantized: bool = False
+) -> Memory:
+    """The same training with other rows, another rank, other activations kept, or a base in 4 bits."""
     return memory(
         told.shape,
         rank=rank,
@@ -515,6 +587,11 @@ def again(told: Memory, row_tokens: int, rank: int) -> Memory:
         dropout=told.dropout,
         block_mask=told.block_mask,
         longest=told.longest and min(told.longest, row_tokens),
+        recompute=recompute or told.recompute,
+        chunked=told.chunked,
+        fused=told.fused,
+        quantized=quantized or told.quantized,
+        processes=told.processes,
     )
 
 

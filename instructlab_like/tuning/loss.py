@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import cross_entropy
 
+from instructlab_like.tuning.linear_loss import Unprojected
 from instructlab_like.tuning.measures import LeafLoss as LeafLoss
 from instructlab_like.tuning.measures import SampleLoss
 from instructlab_like.tuning.tokens import Encoded
@@ -19,8 +20,10 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 AddUp: TypeAlias = Callable[[FloatArray], FloatArray]
 
 
-def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def token_losses(logits: torch.Tensor | Unprojected, targets: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of each trained token, in float32: `logits` (tokens, vocabulary), `targets` (tokens)."""
+    if isinstance(logits, Unprojected):
+        return logits.losses(targets)
     return cross_entropy(logits.float(), targets, reduction="none")
 
 

@@ -18,7 +18,13 @@ from huggingface_hub import snapshot_download
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as PEFT_TYPES
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from instructlab_like.errors import ModelError
 from instructlab_like.records import digest
@@ -62,13 +68,19 @@ def fetch(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=MODEL_FILES))
 
 
-def load_base(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a base model, in evaluation mode on the CPU, and its tokenizer. Raises ModelError."""
+def load_base(
+    name: str, dtype: torch.dtype, *, quantized_on: torch.device | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a base model, in evaluation mode on the CPU, and its tokenizer; or its linear layers in 4 bits, on a device.
+
+    Raises ModelError.
+    """
     source = str(model_folder(name) or fetch(name))
     with translated(name, fix=WHAT_A_MODEL_IS):
         loaded = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=dtype,
+            **(in_four_bits(dtype, quantized_on) if quantized_on else {}),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -85,6 +97,14 @@ def load_base(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTraine
         )
     model.train(False)
     return model, tokenizer
+
+
+def in_four_bits(dtype: torch.dtype, device: torch.device) -> dict[str, object]:
+    """NormalFloat with constants that are quantised, too, computed in `dtype`: QLoRA's form (arXiv:2305.14314)."""
+    told = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    return {"quantization_config": told, "device_map": {"": device}}
 
 
 def base_id(name: str, model: PreTrainedModel) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from accelerate.accelerator import Accelerator
@@ -13,11 +14,11 @@ from transformers import PreTrainedModel
 from instructlab_like.errors import InputError
 from instructlab_like.recipe import TrainRecipe
 from instructlab_like.records import Row, digest, plain
-from instructlab_like.tuning.estimate import Fit, UnknownModelError, fits, memory, shape
+from instructlab_like.tuning.estimate import Fit, Memory, Recompute, UnknownModelError, fits, memory, shape
 from instructlab_like.tuning.hub import place_of
 from instructlab_like.tuning.machine import free_memory
 from instructlab_like.tuning.phases import (
-    ROW_ON_GPU,
+    STEPS_AN_EPOCH,
     Phase,
     Rows,
     Skipped,
@@ -29,10 +30,14 @@ from instructlab_like.tuning.phases import (
     usable,
 )
 from instructlab_like.tuning.separate import Separation
+from instructlab_like.tuning.shard import is_sharded
+from instructlab_like.tuning.switches import Switches, settle, worth_it
 from instructlab_like.tuning.tokens import Chat, Encoded
 from instructlab_like.tuning.trainee import Trainee, working_type
 from instructlab_like.workspace import FORMAT
 
+LONG_ROW = 16_384  # tokens, on a GPU with room for it, where an epoch still has enough steps
+SHORT_ROW = 4_096  # on a GPU with little room
 SAVES = 4  # checkpoints of a phase, where the recipe does not say
 
 
@@ -54,21 +59,18 @@ def plan(
     recipe: TrainRecipe,
     rows: Mapping[str, Rows],
     encoded: Mapping[str, Sequence[Encoded]],
-    model: PreTrainedModel,
     separation: Separation,
     *,
     identity: Sequence[object],
     processes: int,
-    on_gpu: bool,
+    row_tokens: int,
+    switches: Switches,
 ) -> Plan:
     """Derive all that the recipe leaves open. `identity` is what decides the weights beside recipe and rows."""
-    longest = max(len(sample.ids) for samples in encoded.values() for sample in samples)
-    told = recipe.row_tokens or derive_row_tokens(longest, on_gpu=on_gpu)
-    row_tokens = min(told, getattr(model.config.get_text_config(), "max_position_embeddings", None) or told)
     phases: list[Phase] = []
     skipped: list[Skipped] = []
     inputs: list[str] = []
-    before = digest([FORMAT, *identity])
+    before = digest([FORMAT, *identity, *([switches.decisive] if switches.decisive else [])])
     for number, phase in enumerate(recipe.phases):
         kept, left_out = usable(encoded[phase.name], phase=phase.name, row_tokens=row_tokens)
         skipped += [*rows[phase.name].skipped, *left_out]
@@ -94,6 +96,57 @@ def plan(
     return Plan(tuple(phases), tuple(skipped), tuple(inputs))
 
 
+def settled(
+    switches: Switches,
+    recipe: TrainRecipe,
+    accelerator: Accelerator,
+    model: PreTrainedModel,
+    encoded: Mapping[str, Sequence[Encoded]],
+    separation: Separation,
+) -> tuple[Switches, int]:
+    """The switches, and the tokens of a row: on a GPU as many as its memory holds, up to LONG_ROW."""
+    lengths = [len(sample.ids) for samples in encoded.values() for sample in samples]
+    trained = sum(int(sample.trained.sum()) for samples in encoded.values() for sample in samples)
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    on_gpu = accelerator.device.type != "cpu"
+    usual = recipe.row_tokens or derive_row_tokens(max(lengths), on_gpu=on_gpu)
+    rows = [usual]
+    if on_gpu and not recipe.row_tokens:
+        enough = recipe.batch_tokens or sum(lengths) // STEPS_AN_EPOCH
+        longer = [LONG_ROW] if usual < LONG_ROW <= enough else []
+        rows = [*longer, usual, *([SHORT_ROW] if max(lengths) <= SHORT_ROW else [])]
+    rows = [min(row, limit or row) for row in rows]
+    available = capacity(accelerator)
+    needed = partial(
+        needs,
+        recipe,
+        accelerator,
+        switches,
+        share=trained / sum(lengths),
+        block_mask=separation.backend == "block mask",
+        longest=max(lengths),
+    )
+    if available is None or isinstance(needed(rows[0], "none"), str):
+        return settle(switches, None, available=None, rows=[min(usual, limit or usual)])
+
+    def counted(row: int, kind: Recompute) -> Memory:
+        found = needed(row, kind)
+        assert isinstance(found, Memory)
+        return found
+
+    found, row_tokens = settle(switches, counted, available=available, rows=rows)
+    seen = sum(sum(len(one.ids) for one in encoded[phase.name]) * phase.epochs for phase in recipe.phases)
+    return worth_it(found, recipe, parameters=model.num_parameters(), tokens=seen), row_tokens
+
+
+def capacity(accelerator: Accelerator) -> int | None:
+    """Bytes of the smallest GPU, all of them: what is free now would give another plan when a training goes on."""
+    if accelerator.device.type != "cuda":
+        return None
+    own = torch.tensor([torch.cuda.mem_get_info(accelerator.device)[1]], device=accelerator.device)
+    return int(accelerator.gather(own).min())
+
+
 def settings(recipe: TrainRecipe, phase: Phase) -> dict[str, object]:
     """All that decides a phase's weights beside its rows and where it starts from."""
     names = {"lora", "warmup", "schedule", "weight_decay", "clip", "seed"}
@@ -112,9 +165,18 @@ def seen(row: Row) -> dict[str, object]:
     return row.model_dump(mode="json", include={"messages", "leaf"})
 
 
-def describe(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: Separation, planned: Plan) -> Iterator[str]:
-    """What is going to happen, line by line, before it happens."""
+def describe(
+    recipe: TrainRecipe,
+    trainee: Trainee,
+    chat: Chat,
+    separation: Separation,
+    planned: Plan,
+    *,
+    steps: Iterable[str] = (),
+) -> Iterator[str]:
+    """What is going to happen, line by line, before it happens. `steps`: how a step is computed."""
     yield from _model_lines(recipe, trainee, chat, separation)
+    yield from steps
     found = replayed(planned.phases)
     by_name = {phase.recipe.name: phase for phase in planned.phases}
     for name in [phase.name for phase in recipe.phases]:
@@ -135,11 +197,14 @@ def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: 
     kind = "DoRA" if lora.dora else "LoRA"
     scale = f"alpha {lora.alpha:g}" + (" over the root of the rank" if lora.rslora else "")
     targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    yield f"model      {recipe.model}, {total - trained:,} parameters, kept as they are"
+    kept = "kept as they are" if recipe.quantize == "none" else f"kept in 4 bits ({recipe.quantize})"
+    yield f"model      {recipe.model}, {total - trained:,} parameters, {kept}"
     yield f"adapter    {kind} of rank {lora.rank}, {scale}, on {targets}: {trained:,} parameters to train"
     threads = f", {several(torch.get_num_threads(), 'thread')}" if accelerator.device.type == "cpu" else ""
     dtype = str(working_type(accelerator)).removeprefix("torch.")
-    yield f"machine    {accelerator.device.type}, {dtype}, {several(accelerator.num_processes, 'process')}{threads}"
+    cut = ", the base cut up over them" if is_sharded(trainee.adapted) else ""
+    processes = several(accelerator.num_processes, "process")
+    yield f"machine    {accelerator.device.type}, {dtype}, {processes}{cut}{threads}"
     proof = f"packed and solo gradients agree to {separation.error:.0e}" if separation.packs else "no row is shared"
     yield f"attention  {separation.backend}; {proof}" + (f" ({separation.note})" if separation.note else "")
     yield f"answers    told from questions by {chat.marks}; only answers are learnt, with their end token"
@@ -162,12 +227,14 @@ def _phase_lines(recipe: TrainRecipe, phase: Phase) -> Iterator[str]:
     )
 
 
-def expect_room(recipe: TrainRecipe, accelerator: Accelerator) -> None:
-    """Raise InputError, before the model is loaded, where the estimate says that a GPU is far too small for it."""
+def expect_room(recipe: TrainRecipe, switches: Switches, accelerator: Accelerator) -> None:
+    """Raise InputError, before the model is loaded, where the estimate says that a GPU is far too small for it, however
+    much is computed again and however short the rows that would be derived."""
     if accelerator.device.type == "cpu":  # there is swap, and the system's own limit speaks for itself
         return
-    usual = recipe.row_tokens or ROW_ON_GPU
-    fit = room(recipe, accelerator, row_tokens=usual, trained_tokens=usual // 2, block_mask=False, longest=None)
+    usual = recipe.row_tokens or SHORT_ROW
+    least: Recompute = "full" if switches.repeats else switches.recompute
+    fit = room(needs(recipe, accelerator, switches, usual, least, share=0.5), accelerator)
     if isinstance(fit, Fit) and fit.verdict == "does not fit":
         what = f"{recipe.model} {fit.words}"
         raise InputError(
@@ -175,54 +242,71 @@ def expect_room(recipe: TrainRecipe, accelerator: Accelerator) -> None:
         )
 
 
-def memory_lines(recipe: TrainRecipe, planned: Plan, separation: Separation, accelerator: Accelerator) -> Iterator[str]:
+def memory_lines(
+    recipe: TrainRecipe, switches: Switches, planned: Plan, separation: Separation, accelerator: Accelerator
+) -> Iterator[str]:
     """Whether the longest row fits, as far as it can be told."""
     largest = max(planned.phases, key=lambda phase: phase.row_tokens)
     facts = largest.facts()
     longest = max(largest.lengths)
-    row_tokens = facts.row_tokens if separation.packs else longest
-    fit = room(
+    needed = needs(
         recipe,
         accelerator,
-        row_tokens=row_tokens,
-        trained_tokens=round(row_tokens * facts.trained_tokens / facts.tokens),
+        switches,
+        facts.row_tokens if separation.packs else longest,
+        switches.recompute,
+        share=facts.trained_tokens / facts.tokens,
         block_mask=separation.backend == "block mask",
         longest=longest,
     )
+    fit = room(needed, accelerator)
     yield f"memory     {fit.words if isinstance(fit, Fit) else fit} (derived)"
 
 
-def room(
+def needs(
     recipe: TrainRecipe,
     accelerator: Accelerator,
-    *,
+    switches: Switches,
     row_tokens: int,
-    trained_tokens: int,
-    block_mask: bool,
-    longest: int | None,
-) -> Fit | str:
-    """Whether training fits where it will run; a text where that cannot be told."""
-    on_gpu = accelerator.device.type != "cpu"
-    available = torch.cuda.mem_get_info(accelerator.device)[0] if on_gpu else free_memory()
+    recompute: Recompute,
+    *,
+    share: float,
+    block_mask: bool = False,
+    longest: int | None = None,
+) -> Memory | str:
+    """What a row takes of which `share` is learnt; a text where that cannot be told."""
     folder = place_of(recipe.model)
-    if folder is None or available is None:
+    if folder is None:
         return "not known"
     try:
-        needed = memory(
+        return memory(
             shape(folder),
             rank=recipe.lora.rank,
             targets=recipe.lora.targets,
             dora=recipe.lora.dora,
             dtype_bytes=2 if working_type(accelerator) == torch.bfloat16 else 4,
             row_tokens=row_tokens,
-            trained_tokens=trained_tokens,
-            on_gpu=on_gpu,
+            trained_tokens=round(row_tokens * share),
+            on_gpu=accelerator.device.type != "cpu",
             dropout=recipe.lora.dropout > 0,
             block_mask=block_mask,
             longest=longest,
+            recompute=recompute,
+            chunked=switches.chunked,
+            fused=switches.fused,
+            quantized=recipe.quantize != "none",
+            processes=accelerator.num_processes if recipe.shard else 1,
         )
     except UnknownModelError as error:
         return f"not known: {error.what}"
+
+
+def room(needed: Memory | str, accelerator: Accelerator) -> Fit | str:
+    """Whether that fits where training will run; a text where it cannot be told."""
+    on_gpu = accelerator.device.type != "cpu"
+    available = torch.cuda.mem_get_info(accelerator.device)[0] if on_gpu else free_memory()
+    if isinstance(needed, str) or available is None:
+        return needed if isinstance(needed, str) else "not known"
     return fits(needed, available, place="this GPU" if on_gpu else "this machine")
 
 

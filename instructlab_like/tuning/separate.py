@@ -24,14 +24,18 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from instructlab_like.errors import ModelError
 from instructlab_like.tuning.attention import PACKED
+from instructlab_like.tuning.compiled import as_written
+from instructlab_like.tuning.linear_loss import Unprojected, deferred_head
 from instructlab_like.tuning.loss import token_losses
 from instructlab_like.tuning.narrow import narrow
 from instructlab_like.tuning.tokens import Encoded
 
 Backend: TypeAlias = Literal["per-sample attention", "variable-length attention", "block mask", "one sample a row"]
-Forward: TypeAlias = Callable[[torch.nn.Module, "PackedRow"], torch.Tensor]
+Logits: TypeAlias = torch.Tensor | Unprojected
+Forward: TypeAlias = Callable[[torch.nn.Module, "PackedRow"], Logits]
 
 TOLERANCE = 1e-5  # relative error of the LoRA gradient, packed against alone, in float32
+ROUNDINGS = 8.0  # times that a switched step's gradient may move as far as rounding the adapter's values moves it
 COARSER = 2.0  # times that an attention's own rounding in half precision may exceed that of the plain one
 WHOLE = ("sdpa", "eager")  # transformers' own ways to attend over a whole row, with a mask of blocks
 LENGTHS = (14, 9, 5, 7)  # of a trial's samples; the longest first, since some rotary embeddings remember it
@@ -77,8 +81,13 @@ class Separation:
         return self.backend != "one sample a row"
 
 
-def lay(samples: Sequence[Encoded], device: torch.device) -> PackedRow:
-    """Lay samples side by side. Each must hold a trained token, and its first token must not be one."""
+def lay(samples: Sequence[Encoded], device: torch.device, *, room: int | None = None) -> PackedRow:
+    """Lay samples side by side. Each must hold a trained token, and its first token must not be one.
+
+    `room`: the length of the row; what is left of it becomes a sample of its own from which nothing is learnt.
+    """
+    if room and (left := room - sum(len(sample.ids) for sample in samples)) > 0:
+        samples = [*samples, Encoded("", "", np.zeros(left, np.int64), np.zeros(left, np.bool_))]
     lengths = np.array([len(sample.ids) for sample in samples])
     borders = np.concatenate([[0], np.cumsum(lengths)])
     trained = np.flatnonzero(np.concatenate([sample.trained for sample in samples]))
@@ -95,19 +104,24 @@ def lay(samples: Sequence[Encoded], device: torch.device) -> PackedRow:
     )
 
 
-def forward(model: torch.nn.Module, row: PackedRow) -> torch.Tensor:
-    """The logits of the trained tokens, (trained, vocabulary): no other position is projected to the vocabulary."""
+def forward(model: torch.nn.Module, row: PackedRow) -> Logits:
+    """The logits of the trained tokens, (trained, vocabulary): no other position is projected to the vocabulary.
+
+    Where the head is deferred, hidden states that become losses without their logits ever being all there.
+    """
     shared = len(row.borders) > 2  # else there are no borders, which some layers cannot take
-    logits: torch.Tensor = model(
-        input_ids=row.ids,
-        position_ids=row.positions,
-        use_cache=False,
-        logits_to_keep=row.predict,
-        max_length_q=row.longest,
-        max_length_k=row.longest,
-        **({"cu_seq_lens_q": row.borders, "cu_seq_lens_k": row.borders} if shared else {}),
-    ).logits
-    return logits[0]
+    with as_written():
+        logits: torch.Tensor = model(
+            input_ids=row.ids,
+            position_ids=row.positions,
+            use_cache=False,
+            logits_to_keep=row.predict,
+            max_length_q=row.longest,
+            max_length_k=row.longest,
+            **({"cu_seq_lens_q": row.borders, "cu_seq_lens_k": row.borders} if shared else {}),
+        ).logits
+    head = deferred_head(model)
+    return logits[0] if head is None else Unprojected(logits[0], head)
 
 
 # --- which way ---------------------------------------------------------------------------------------------------
@@ -217,6 +231,8 @@ class Trial:
         vocabulary = cast("torch.nn.Embedding", small.get_input_embeddings()).num_embeddings
         self.samples = [_random_sample(generator, length, vocabulary) for length in LENGTHS]
         self.device = torch.device("cpu")
+        self.room: int | None = None  # both as `prove_switched` sets them
+        self.switched = False
         self.small, self.own = small, own
         self._take(own)
         with torch.no_grad():
@@ -242,6 +258,44 @@ class Trial:
             raise NotImplementedError(f"packed and solo gradients differ by {error:.1e}")
         self._expect_no_influence(run)
         return error
+
+    def prove_switched(
+        self, implementation: str, switch: Callable[[PeftModel], object], *, packs: bool = True, room: int | None = None
+    ) -> float:
+        """The relative error of the LoRA gradient in training mode once `switch` has changed how it is computed, and,
+        where rows are shared, all that `prove` asks for; `room` as in `lay`. Afterwards the trial is switched.
+
+        Raises NotImplementedError where an error exceeds TOLERANCE, and is more than rounding explains.
+        """
+        self._take(implementation)
+        rows = [self.samples] if packs else [[sample] for sample in self.samples]
+        before = self._gradient(rows, forward, training=True)
+        rounding = ROUNDINGS * self._rounding(rows, before)
+        switch(self.adapted)
+        self.room, self.switched = room, True
+        error = float((self._gradient(rows, forward, training=True) - before).norm() / before.norm())
+        if not error <= max(TOLERANCE, rounding):
+            raise NotImplementedError(f"gradients differ by {error:.1e} from those of the plain computation")
+        if not packs:
+            return error
+        self.solo = self._gradient([[sample] for sample in self.samples], forward)
+        return max(error, self.prove(implementation))
+
+    def _rounding(self, rows: Sequence[Sequence[Encoded]], before: torch.Tensor) -> float:
+        """How far the gradient moves where the adapter's values are changed by as much as float32 rounds them: sharp
+        attention makes much of little."""
+        trained = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+        values = [parameter.detach().clone() for parameter in trained]
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in trained:
+                signs = torch.randint(0, 2, parameter.shape, generator=generator) * 2 - 1
+                parameter.mul_(1 + torch.finfo(torch.float32).eps * signs)
+        moved = self._gradient(rows, forward, training=True)
+        with torch.no_grad():
+            for parameter, value in zip(trained, values, strict=True):
+                parameter.copy_(value)
+        return float((moved - before).norm() / before.norm())
 
     def prove_alone(self) -> float:
         """The same of rows that hold one sample each. Raises ModelError: there is no slower way."""
@@ -303,16 +357,22 @@ class Trial:
         if self.small.config.get_text_config()._attn_implementation != implementation:
             raise NotImplementedError(f"{type(self.small).__name__} has an attention of its own")
 
-    def _gradient(self, rows: Sequence[Sequence[Encoded]], run: Forward) -> torch.Tensor:
-        self.adapted.eval()  # no dropout
+    def _gradient(self, rows: Sequence[Sequence[Encoded]], run: Forward, *, training: bool = False) -> torch.Tensor:
+        """`training`: with every dropout on, the same ones each time."""
+        self.adapted.train(training)
         trained = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
         total = torch.zeros((), device=self.device)
-        for samples in rows:
-            row = lay(samples, self.device)
-            with self._precision:
-                logits = run(self.adapted, row)
-            total = total + token_losses(logits, row.targets).sum()
-        parts = torch.autograd.grad(total, trained, allow_unused=True, materialize_grads=True)
+        try:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(0)
+                for samples in rows:
+                    row = lay(samples, self.device, room=self.room)
+                    with self._precision:
+                        logits = run(self.adapted, row)
+                    total = total + token_losses(logits, row.targets).sum()
+                parts = torch.autograd.grad(total, trained, allow_unused=True, materialize_grads=True)
+        finally:
+            self.adapted.eval()
         return torch.cat([part.flatten() for part in parts]).double().cpu()
 
     def _expect_no_influence(self, run: Forward) -> None:
@@ -321,20 +381,25 @@ class Trial:
         vectors: list[torch.Tensor] = []
         embedding = self.small.get_input_embeddings()
         hook = embedding.register_forward_hook(lambda *called: vectors.append(called[2].requires_grad_()))
-        row = lay(self.samples, self.device)
+        row = lay(self.samples, self.device, room=self.room)
         self.adapted.train()
         try:
-            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), self._precision:
-                losses = token_losses(run(self.adapted, row), row.targets)
+            for number, (start, end) in enumerate(pairwise(row.borders.tolist()[: len(LENGTHS) + 1])):
+                if number == 0 or self.switched:  # layers that are computed again can be gone through backwards once
+                    vectors.clear()
+                    losses = self._training_losses(run, row)
+                own = torch.from_numpy(np.flatnonzero(row.owners == number)).to(self.device)
+                (gradient,) = torch.autograd.grad(losses[own].sum(), vectors[:1], retain_graph=not self.switched)
+                strangers = gradient[:, :start].abs().sum() + gradient[:, end:].abs().sum()
+                if float(strangers) != 0:
+                    raise NotImplementedError("in training mode samples of a row see each other")
         finally:
             hook.remove()
             self.adapted.eval()
-        for number, (start, end) in enumerate(pairwise(row.borders.tolist())):
-            own = torch.from_numpy(np.flatnonzero(row.owners == number)).to(self.device)
-            (gradient,) = torch.autograd.grad(losses[own].sum(), vectors[:1], retain_graph=True)
-            strangers = gradient[:, :start].abs().sum() + gradient[:, end:].abs().sum()
-            if float(strangers) != 0:
-                raise NotImplementedError("in training mode samples of a row see each other")
+
+    def _training_losses(self, run: Forward, row: PackedRow) -> torch.Tensor:
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), self._precision:
+            return token_losses(run(self.adapted, row), row.targets)
 
     def _expect_the_same_bits(self) -> None:
         """Another first sample of the same length must not change a bit of the others' logits."""
@@ -344,6 +409,7 @@ class Trial:
             row = lay([first, *self.samples[1:]], self.device)
             with torch.no_grad(), self._precision:
                 logits = forward(self.adapted, row)
+            assert isinstance(logits, torch.Tensor)  # half precision is tried before anything is switched
             found.append(logits[torch.from_numpy(row.owners > 0).to(self.device)])
         if not torch.equal(*found):
             raise NotImplementedError("a sample's logits change when another sample of the row does")

@@ -6,7 +6,8 @@ they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -39,7 +40,7 @@ def shard(model: PeftModel, device: torch.device) -> None:
 
 def blocks(model: PeftModel) -> list[torch.nn.Module]:
     """The modules that the model's class names as not to be split: its decoder layers."""
-    base: PreTrainedModel = model.get_base_model()
+    base = cast("PreTrainedModel", model.get_base_model())
     names = set(base._no_split_modules or ())
     found = [module for module in base.modules() if type(module).__name__ in names]
     if not found:
@@ -62,13 +63,11 @@ def exchange(parameters: Sequence[torch.nn.Parameter]) -> None:
     flat = torch.cat([gradient(parameter).reshape(-1) for parameter in own])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for parameter, part in zip(own, parted(flat, own), strict=True):
-        parameter.grad = part.view_as(parameter)
+    done = 0
+    for parameter in own:
+        parameter.grad = flat[done : done + parameter.numel()].view_as(parameter)
+        done += parameter.numel()
 
 
 def gradient(parameter: torch.nn.Parameter) -> torch.Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def parted(flat: torch.Tensor, parameters: Iterable[torch.nn.Parameter]) -> Sequence[torch.Tensor]:
-    return flat.split([parameter.numel() for parameter in parameters])

@@ -12,10 +12,11 @@ from accelerate.utils import parse_flag_from_env, set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from instructlab_like.errors import RecipeError
+from instructlab_like.errors import InputError, RecipeError
 from instructlab_like.recipe import LoraRecipe, TrainRecipe
 from instructlab_like.tuning.checkpoint import Reference
 from instructlab_like.tuning.models import reference, weights_id
+from instructlab_like.tuning.shard import shard
 from instructlab_like.workspace import cores
 
 
@@ -46,6 +47,11 @@ def start(recipe: TrainRecipe, out: Path) -> Accelerator:
         log_with=list(recipe.trackers) or None,
         project_dir=out / "trackers",
     )
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != expected:  # each would train for itself, into one folder
+        what = f"{expected} processes were started, and this one knows of {accelerator.num_processes}"
+        fix = "use as many GPUs, or set ACCELERATE_USE_CPU=true for processes on a CPU"
+        raise InputError(what, where="accelerate", fix=fix)
     if accelerator.device.type == "cpu":
         sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(recipe.threads or max(1, cores() // sharing))
@@ -71,7 +77,11 @@ def adapt(
     except ValueError as error:
         fix = "'all-linear', or names of the model's layers; where it is the dropout that is refused, lora.dropout: 0"
         raise RecipeError(str(error), where="lora.targets", fix=fix) from error
-    prepared = accelerator.prepare_model(adapted)
+    if recipe.shard and accelerator.num_processes > 1:
+        shard(adapted, accelerator.device)
+        prepared = accelerator.prepare_model(adapted, device_placement=False, evaluation_mode=True)  # autocast alone
+    else:
+        prepared = accelerator.prepare_model(adapted)
     return Trainee(recipe.model, named, weights, adapted, prepared, tokenizer, accelerator)
 
 

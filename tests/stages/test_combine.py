@@ -78,7 +78,11 @@ def test_one_that_is_worse_is_not_written(run: Run, tmp_path: Path) -> None:
     [
         ({"adapters": 1}, "--adapter"),
         ({"weights": (1.0,)}, "--weight"),
+        ({"weights": (1.0, float("nan"))}, "--weight"),
+        ({"weights": (float("inf"), 1.0)}, "--weight"),
+        ({"weights": (0.0, 0.0)}, "--weight"),
         ({"density": 0.0}, "--density"),
+        ({"density": float("nan")}, "--density"),
         ({"density": 1.5}, "--density"),
         ({"rank": 0}, "--rank"),
     ],

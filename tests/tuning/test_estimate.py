@@ -20,6 +20,7 @@ from instructlab_like.tuning import estimate
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "training/base/model"
 GB = 2**30
+KEPT = ("none", "selective", "full")  # from what takes most to what takes least
 KINDS = ("llama", "mistral", "qwen2", "qwen3", "granite", "gemma", "gemma2", "gemma3_text", "phi3", "phi", "olmo2")
 LLAMA_8B: dict[str, Any] = {
     "model_type": "llama",
@@ -239,27 +240,70 @@ def test_a_fit_is_told_in_words_with_what_would_fit(tmp_path: Path) -> None:
     tight = estimate.fits(told, int(told.total * 1.1), place="this GPU")
     assert tight.verdict == "tight"
     assert tight.words == f"needs {told.total / GB:.0f} GB, this GPU has {told.total * 1.1 / GB:.0f}: tight"
-    none = estimate.fits(told, 24 * GB, place="this GPU")
+    none = estimate.fits(told, 20 * GB, place="this GPU")
     assert none.verdict == "does not fit"
     assert none.row_tokens is not None
-    smaller = needed(described(tmp_path), row_tokens=none.row_tokens, trained_tokens=none.row_tokens // 2)
-    assert smaller.total <= 24 * GB
-    larger = needed(described(tmp_path), row_tokens=2 * none.row_tokens, trained_tokens=none.row_tokens)
-    assert larger.total > 24 * GB
-    assert f"row_tokens: {none.row_tokens} would" in none.words
+    smaller, larger = (
+        needed(described(tmp_path), row_tokens=row, trained_tokens=row // 2, recompute="full")
+        for row in (none.row_tokens, 2 * none.row_tokens)
+    )
+    assert smaller.total <= 20 * GB < larger.total
+    assert f"row_tokens: {none.row_tokens} and recompute: full would" in none.words
+
+
+def test_on_a_gpu_computing_again_is_offered_before_a_shorter_row(tmp_path: Path) -> None:
+    shape = described(tmp_path)
+    kinds = {kind: needed(shape, row_tokens=8192, chunked=True, recompute=kind) for kind in KEPT}
+    assert kinds["full"].total < kinds["selective"].total < kinds["none"].total
+    found = estimate.fits(kinds["none"], kinds["selective"].total, place="this GPU")
+    assert (found.verdict, found.recompute, found.row_tokens) == ("does not fit", "selective", 8192)
+    assert "; recompute: selective would, with" in found.words
+    assert estimate.fits(kinds["none"], kinds["full"].total, place="this GPU").recompute == "full"
+    on_cpu = needed(shape, row_tokens=8192, on_gpu=False)
+    assert estimate.fits(on_cpu, on_cpu.total - 1, place="this machine").recompute is None
+
+
+def test_a_chunked_loss_and_fused_adapters_take_less(tmp_path: Path) -> None:
+    shape = described(tmp_path)
+    plain, chunked, fused = (needed(shape, **told) for told in ({}, {"chunked": True}, {"fused": True}))
+    assert chunked.logits < plain.logits / 1.8
+    assert needed(shape, trained_tokens=2 * 2048).logits == 2 * plain.logits
+    assert needed(shape, trained_tokens=2 * 2048, chunked=True).logits < 1.1 * chunked.logits
+    assert fused.activations < plain.activations
 
 
 def test_a_model_that_fits_nowhere_says_so(tmp_path: Path) -> None:
     told = needed(described(tmp_path))
-    found = estimate.fits(told, 8 * GB, place="this GPU")
+    found = estimate.fits(told, 4 * GB, place="this GPU")
     assert (found.verdict, found.row_tokens, found.rank) == ("does not fit", None, None)
     assert "its weights alone take 15 GB: choose a smaller model" in found.words
 
 
+def test_a_base_in_four_bits_is_offered_where_nothing_else_would_do(tmp_path: Path) -> None:
+    shape = described(tmp_path)
+    told = needed(shape, chunked=True)
+    found = estimate.fits(told, 12 * GB, place="this GPU")
+    assert (found.verdict, found.quantize) == ("does not fit", "nf4")
+    assert "quantize: nf4 would, with" in found.words
+    packed = needed(shape, chunked=True, quantized=True)
+    assert 5 * GB < packed.weights < 6 * GB, "embedding, head and norms stay in bfloat16"
+    assert estimate.fits(packed, 24 * GB, place="this GPU").verdict == "fits"
+    assert estimate.fits(needed(shape, on_gpu=False), 12 * GB, place="this machine").quantize is None
+
+
+def test_a_base_that_is_cut_up_takes_its_part_and_what_is_gathered(tmp_path: Path) -> None:
+    shape = described(tmp_path)
+    whole, *parts = (needed(shape, processes=count).weights for count in (1, 2, 8))
+    ends, block = 2 * 128256 * 4096, (shape.parameters - 2 * 128256 * 4096) // 32
+    assert parts == [pytest.approx(whole / count + 2 * (ends + 2 * block), rel=1e-3) for count in (2, 8)]
+    assert needed(described(tmp_path, num_hidden_layers=1), processes=2).weights <= whole
+
+
 def test_a_smaller_rank_is_offered_where_no_row_would_do(tmp_path: Path) -> None:
     shape = described(tmp_path)
-    told = needed(shape, rank=512, row_tokens=512, trained_tokens=256)
-    found = estimate.fits(told, needed(shape, rank=64, row_tokens=512, trained_tokens=256).total, place="this GPU")
+    least = {"row_tokens": 512, "trained_tokens": 256, "recompute": "full"}
+    told = needed(shape, rank=512, **least)
+    found = estimate.fits(told, needed(shape, rank=64, **least).total, place="this GPU")
     assert (found.row_tokens, found.rank) == (512, 64)
 
 

@@ -19,6 +19,7 @@ from instructlab_like.tuning.attention import PACKED, Manner
 from instructlab_like.tuning.loss import token_losses
 from instructlab_like.tuning.narrow import narrow
 from instructlab_like.tuning.separate import TOLERANCE, Forward, PackedRow, Trial, forward, keep_apart, lay
+from instructlab_like.tuning.switches import apply, switched
 from instructlab_like.tuning.tokens import Encoded
 
 CPU = torch.device("cpu")
@@ -188,6 +189,25 @@ def test_the_adapter_that_will_be_trained_is_the_one_that_is_tried(name: str, ki
     separation = keep_apart(small(*BY_SAMPLE[name]), CPU, lora=lora)
     assert separation.backend == "per-sample attention"
     assert json.dumps(lora.to_dict(), default=sorted) == before
+
+
+REFUSED = {
+    ("Gemma 2, soft caps and every other layer a window", "loss"): "gradients differ",
+    ("GPT-2", "fused_lora"): "stored the other way round",
+}
+
+
+@pytest.mark.parametrize("told", [{"fused_lora": "on"}, {"loss": "chunked"}, {"recompute": "selective"}], ids=str)
+@pytest.mark.parametrize("name", BY_SAMPLE)
+def test_a_switched_step_is_the_plain_one_and_keeps_samples_apart(name: str, told: dict[str, str]) -> None:
+    model = small(*BY_SAMPLE[name])
+    trial = Trial(narrow(model, None), "sdpa" if getattr(model, "_supports_sdpa", False) else "eager")
+    (switch,) = told
+    if why := REFUSED.get((name, switch)):
+        with pytest.raises(NotImplementedError, match=why):
+            trial.prove_switched(PACKED, lambda adapted: apply(switched(told), adapted, trial=True))
+        return
+    assert trial.prove_switched(PACKED, lambda adapted: apply(switched(told), adapted, trial=True)) <= TOLERANCE
 
 
 # --- the known leaks ---------------------------------------------------------------------------------------------

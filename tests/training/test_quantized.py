@@ -1,0 +1,67 @@
+"""A base in 4 bits: its linear layers alone are, the adapter learns on them, and what cannot be had is said at once.
+
+What needs bitsandbytes (the extra `qlora`) is skipped without it: importing it makes every import of peft slower, so
+it is not among what tests install.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from instructlab_like.errors import InputError
+from instructlab_like.recipe import TrainRecipe
+from instructlab_like.stages import train as stage
+from instructlab_like.tuning import checkpoint
+from instructlab_like.tuning.measures import LeafLoss
+from instructlab_like.tuning.models import load_base
+from instructlab_like.workspace import read_records
+
+needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
+
+
+@needs_bitsandbytes
+def test_linear_layers_are_in_four_bits_and_the_ends_are_not(base: Path) -> None:
+    model, _ = load_base(str(base), torch.float32, quantized_on=torch.device("cpu"))
+    plain, _ = load_base(str(base), torch.float32)
+    kinds = {type(module).__name__ for name, module in model.named_modules() if name.endswith("_proj")}
+    assert kinds == {"Linear4bit"}
+    assert torch.equal(model.get_input_embeddings().weight, plain.get_input_embeddings().weight)
+    own = sum(parameter.numel() * parameter.element_size() for parameter in model.model.layers.parameters())
+    assert own < 0.16 * sum(parameter.numel() * 4 for parameter in plain.model.layers.parameters())
+
+
+@needs_bitsandbytes
+def test_an_adapter_learns_on_a_base_in_four_bits(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("nf4", quantize="nf4") == 0
+    assert "kept in 4 bits (nf4)" in capsys.readouterr().out
+    assert train("plain") == 0
+    losses = list(read_records(tmp_path / "nf4" / "losses.jsonl", LeafLoss))
+    assert losses[-1].loss < losses[0].loss
+    digests = [checkpoint.verify(tmp_path / out / "adapter").inputs for out in ("nf4", "plain")]
+    assert digests[0] != digests[1], "what was trained on a base in 4 bits is not taken for the other"
+    adapter = load_file(tmp_path / "nf4" / "adapter" / checkpoint.WEIGHTS)
+    assert {tensor.dtype for tensor in adapter.values()} == {torch.float32}
+    assert train("nf4", quantize="nf4") == 0
+    assert "taken as it is" in capsys.readouterr().out
+
+
+def test_without_bitsandbytes_it_is_said_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="bitsandbytes not installed") as told:
+        stage.need_quantising(TrainRecipe(quantize="nf4"))
+    assert "instructlab-like[qlora]" in told.value.fix
+    stage.need_quantising(TrainRecipe())
+
+
+def test_a_base_in_four_bits_is_not_cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "find_spec", lambda name: object())
+    with pytest.raises(InputError, match="not cut up"):
+        stage.need_quantising(TrainRecipe(quantize="nf4", shard=True))
