@@ -22,6 +22,8 @@ from instructlab_like.tuning.measures import LeafLoss
 from instructlab_like.tuning.models import load_base
 from instructlab_like.workspace import read_records
 
+MODEL = str(Path(__file__).parents[2] / "training" / "base" / "model")  # bitsandbytes takes 64 columns at a time
+
 needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
 
 
@@ -40,16 +42,16 @@ def test_linear_layers_are_in_four_bits_and_the_ends_are_not(base: Path) -> None
 def test_an_adapter_learns_on_a_base_in_four_bits(
     train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("nf4", quantize="nf4") == 0
+    assert train("nf4", model=MODEL, quantize="nf4") == 0
     assert "kept in 4 bits (nf4)" in capsys.readouterr().out
-    assert train("plain") == 0
+    assert train("plain", model=MODEL) == 0
     losses = list(read_records(tmp_path / "nf4" / "losses.jsonl", LeafLoss))
     assert losses[-1].loss < losses[0].loss
     digests = [checkpoint.verify(tmp_path / out / "adapter").inputs for out in ("nf4", "plain")]
     assert digests[0] != digests[1], "what was trained on a base in 4 bits is not taken for the other"
     adapter = load_file(tmp_path / "nf4" / "adapter" / checkpoint.WEIGHTS)
     assert {tensor.dtype for tensor in adapter.values()} == {torch.float32}
-    assert train("nf4", quantize="nf4") == 0
+    assert train("nf4", model=MODEL, quantize="nf4") == 0
     assert "taken as it is" in capsys.readouterr().out
 
 
