@@ -64,7 +64,10 @@ class Axes:
 
 @dataclass(frozen=True)
 class FromLeaf:
-    """An axis whose values every leaf gives for itself: its seed examples, and the leaves beside it in its branch."""
+    """An axis whose values every leaf gives for itself: its seed examples, and the leaves beside it in its branch.
+
+    What says the same as another before it is no value of its own.
+    """
 
     source: Source
 
@@ -78,7 +81,8 @@ class FromLeaf:
         found = {f"seed {seed.number}": shortened(matter(seed)) for seed in leaf.seeds}
         if self.source == "branch":
             found |= {other.path: shortened(described(other)) for other in beside}
-        return {name: text for name, text in found.items() if text}
+        first = {text: name for name, text in reversed(found.items())}
+        return {name: text for name, text in found.items() if text and first[text] == name}
 
 
 def answers(leaf: Leaf) -> tuple[str, ...]:

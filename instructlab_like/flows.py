@@ -207,6 +207,16 @@ class Flow:
         return isinstance(self.first, AskStep) and self.first.each == ("sample",)
 
     @cached_property
+    def later_axes(self) -> tuple[str, ...]:
+        """The axes that tell records of the same first prompt apart: later steps show them, or compare with them."""
+        asking = [step for step in self.steps if isinstance(step, AskStep)]
+        used = {name for step in asking[1:] for name in self.templates[step.name].variables}
+        used |= {source for step in asking[1:] for source in step.given.values()}
+        told = [condition for step in asking for condition in (*step.keep.values(), *conditions(step).values())]
+        used |= {condition.same_as for condition in told if isinstance(condition, Same)}
+        return tuple(axis for axis in self.plan.axes if axis in used)
+
+    @cached_property
     def roles(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(step.role for step in self.steps if isinstance(step, AskStep)))
 

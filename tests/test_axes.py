@@ -136,6 +136,15 @@ def test_an_axis_that_only_a_later_step_shows_varies_what_follows_from_one_call(
     assert len(tasks) == 2 * len({task.prompt.key for task in tasks}) == 2 * len(list(combinations(range(5), 3)))
 
 
+def test_cells_that_no_prompt_tells_apart_are_one_sample_and_not_two_of_the_same_id(tmp_path: Path) -> None:
+    text = (
+        VARIED.replace("who: [a pilot, a nurse, a cook]", "").replace("  \n", "").replace("{curt", "{dry: dryly, curt")
+    )
+    asked = ASK.replace("{{ who }} asks", "ask").replace("{{ tone }}", "{% if tone == 'dryly' %}no jokes{% endif %}")
+    tasks = begun(flow_in(tmp_path, text, templates=TEMPLATES | {"ask.j2": asked}), 1_000, temperature=0.0)
+    assert len(tasks) == len({task.prompt.key for task in tasks}) == 2 * len(list(combinations(range(5), 3)))
+
+
 BRANCHED = VARIED.replace("[a pilot, a nurse, a cook]", "{from: branch}")
 NEIGHBOUR = skill("compositional_skills/differences").model_copy(update={"task": "take  one number\nfrom another"})
 
@@ -160,6 +169,13 @@ def test_a_leaf_gives_the_values_of_an_axis_and_the_leaves_beside_it_the_others(
 def test_with_seeds_the_leaves_beside_it_give_nothing(tmp_path: Path) -> None:
     tasks = drawn(flow_in(tmp_path, BRANCHED.replace("from: branch", "from: seeds"), templates=TEMPLATES), [NEIGHBOUR])
     assert {(task.prompt.lineage.params or {})["who"] for task in tasks} == {f"seed {number}" for number in range(1, 6)}
+
+
+def test_what_says_the_same_as_a_value_before_it_is_none_of_its_own(tmp_path: Path) -> None:
+    twin = NEIGHBOUR.model_copy(update={"path": "compositional_skills/less", "task": "take one number from another "})
+    tasks = drawn(flow_in(tmp_path, BRANCHED, templates=TEMPLATES), [NEIGHBOUR, twin])
+    met = {(task.prompt.lineage.params or {})["who"] for task in tasks}
+    assert met == {*(f"seed {number}" for number in range(1, 6)), NEIGHBOUR.path}
 
 
 @pytest.mark.parametrize("prompts", [3, 7, 12, 20])

@@ -159,6 +159,7 @@ def test_a_taxonomy_that_moved_is_named(here: Path) -> None:
         (("out", "--for", "instructlab", "--system", "a\udcffb"), "system: Value error, is not UTF-8"),
         (("out", "--for", "instructlab", "--run", "none"), "there is no such run"),
         (("leaves/x.txt", "--for", "hf"), "is no folder"),
+        (("leaves/x.txt/out", "--for", "hf"), "is no folder"),
         (("full", "--for", "hf"), "README.md: is there already, and no export wrote it"),
         (("runs/default/4-dataset", "--for", "hf"), "README.md: is there already, and no export wrote it"),
     ],

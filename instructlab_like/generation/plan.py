@@ -33,6 +33,7 @@ TOGETHER = 64  # prompts rendered at a time
 
 Chunks = Callable[[Leaf], Sequence[Chunk]]
 Beside = Callable[[Leaf], Sequence[Leaf]]
+Seen = set[tuple[object, ...]]  # first prompts, each with what tells records of it apart
 
 
 def alone(_: Leaf) -> Sequence[Leaf]:
@@ -57,9 +58,18 @@ def starts(leaves: Iterable[Leaf], chunks: Chunks, walk: Walk, beside: Beside = 
 
 
 def tasks(
-    leaf: Leaf, flow: Flow, chunks: Sequence[Chunk], walk: Walk, axes: Axes, within: Mapping[str, str] | None = None
+    leaf: Leaf,
+    flow: Flow,
+    chunks: Sequence[Chunk],
+    walk: Walk,
+    axes: Axes,
+    within: Mapping[str, str] | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[tuple[About, Task]]:
-    """The starts of a flow for a leaf; those of prompts only `within` some values of its axes, if they are given."""
+    """The starts of a flow for a leaf; those of prompts only `within` some values of its axes, if they are given.
+
+    What is in `seen` is left out, and what is begun is added: several calls for one leaf and flow share it.
+    """
     recipe, first = walk.recipe, flow.first
     if isinstance(first, RulesStep):
         for chunk in chunks:
@@ -72,7 +82,7 @@ def tasks(
         yield about(leaf), simulated(leaf, flow.name, recipe)
     else:
         assert isinstance(first, AskStep)
-        yield from asked(leaf, flow, first, chunks, walk, axes, within or {})
+        yield from asked(leaf, flow, first, chunks, walk, axes, within or {}, set() if seen is None else seen)
 
 
 def asked(
@@ -83,6 +93,7 @@ def asked(
     walk: Walk,
     axes: Axes,
     within: Mapping[str, str],
+    seen: Seen,
 ) -> Iterator[tuple[About, AskTask]]:
     """The first prompts of a leaf, at most `prompts_per_leaf`."""
     template, recipe = flow.templates[step.name], walk.recipe
@@ -93,7 +104,6 @@ def asked(
     else:
         drawn = bool(template.sampled(walk.sampling(0)).temperature)
         each = practising(leaf, step, axes, drawn=drawn)
-    seen: set[tuple[str, ...]] = set()  # a later step may show the axes that the first does not
     renderer = walk.renderer(flow, step)
     number = recipe.pairs_per_prompt if step.fan_out else 1
     each = (one for one in each if within.items() <= (one[0].cell or {}).items()) if within else each
@@ -103,7 +113,9 @@ def asked(
         given = [one | {variable: one[source] for variable, source in step.given.items()} for one in shown]
         for messages, (found, draw) in zip(renderer.render(given), together, strict=True):
             prompt = walk.prompt(flow, step, found, messages, draw)
-            place = (found.parent.id if found.parent else "", prompt.key, *(found.cell or {}).values())
+            # a later step may show the axes that the first does not
+            later = (found.variables[axis] for axis in flow.later_axes)
+            place = (found.parent.id if found.parent else "", prompt.key, *later)
             if place not in seen:
                 seen.add(place)
                 yield (

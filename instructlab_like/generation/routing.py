@@ -153,7 +153,8 @@ def reached(role: str, number: int, rules: Sequence[RouteRecipe]) -> None:
     """Whether there can be a leaf that comes to the rule, past those before it."""
     rule, where = rules[number - 1], place(role, number)
     for branch in rule.leaves:
-        if set(branch) & set("*?[]") or not branch.strip("/"):
+        parts = branch.strip("/").split("/")
+        if set(branch) & set("*?[]") or {"", ".", ".."} & set(parts):
             what = f"{branch!r} is no path of a leaf or a branch"
             raise RecipeError(what, where=where, fix="a branch takes all leaves below it: knowledge/science")
     cells = [(kind, branch) for kind in rule.kinds or KINDS for branch in rule.leaves or (None,) if fits(kind, branch)]

@@ -44,7 +44,9 @@ class Asked:
         tally = self.tally
         yield f"{tally.answered} answers asked for, {tally.reused} were in the ledger"
         money = sum(cost(self.prices.get(model), one.tokens_in, one.tokens_out) for model, one in self.spent.items())
-        priced = f", {money:.4f} in money" if self.prices else ""
+        unpriced = sorted(model for model, one in self.spent.items() if one.calls and model not in self.prices)
+        beside = f" beside what {' and '.join(unpriced)} cost, whose price is not known" if unpriced else ""
+        priced = f", {money:.4f} in money{beside}" if self.prices else ""
         yield (
             f"the run's calls so far: {everything.calls}, {everything.tokens_in:,} tokens in and "
             f"{everything.tokens_out:,} out{priced}"

@@ -51,10 +51,13 @@ def combine(
     expect(adapters, weights, density, rank)
     import torch  # on demand, as the next: `need_stack` has made sure of it
 
+    from instructlab_like.tuning.combined import combinable
     from instructlab_like.tuning.combined import combine as together
     from instructlab_like.tuning.merged import refuse_target
 
     refuse_target(folder)
+    for adapter in adapters:
+        combinable(adapter)
     torch.set_num_threads(trained.asked.threads or cores())
     told = f"{how} of " + ", ".join(f"{weight:g} × {path}" for weight, path in zip(weights, adapters, strict=True))
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,8 @@ def students_of(run: Run, made: Manifest, recipe: EvaluateRecipe) -> Students:
         need_stack()
     if (TUNED, run.adapter) in found.adapters and made.train and made.inputs.get("train") != inputs_of(run, made.train):
         warn("evaluate: the adapter is older than the dataset; ilk train brings it up to date")
+    if found.local is not None and made.train and made.train.quantize != "none":
+        warn(f"evaluate: the base was in 4 bits in training ({made.train.quantize}); here it is asked as it is")
     return found
 
 

@@ -154,7 +154,8 @@ def export(run: Run, name: str, folder: Path, options: Mapping[str, object], *, 
 def earlier(folder: Path) -> set[str]:
     """The files that an earlier export wrote into the folder."""
     path = folder / LIST
-    if folder.exists() and not folder.is_dir():
+    above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not above.is_dir():
         raise InputError("is no folder", where=str(folder), fix="name a folder, new or empty")
     if not path.exists():
         return set()

@@ -76,7 +76,7 @@ def commands(folder: Path, base: str, adapter: Path) -> Iterator[Command]:
     yield serving.vllm(folder, SERVED)
     told = json.loads((adapter / model_card.CONFIG).read_bytes())
     plain = not (told.get("use_dora") or told.get("modules_to_save") or told.get("rank_pattern"))
-    found = serving.vllm_adapter(base, adapter, SERVED, int(told.get("r") or 0)) if plain else None
+    found = serving.vllm_adapter(find(base), adapter, SERVED, int(told.get("r") or 0)) if plain else None
     if found:
         yield found
 

@@ -13,11 +13,13 @@ from instructlab_like.console import say, warn, working
 from instructlab_like.errors import InputError
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.generation.upkeep import erase, keys_of
+from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Record
 from instructlab_like.stages import manifest, routes
 from instructlab_like.stages.generate import generate
 from instructlab_like.stages.lookup import rows_of, samples_of, uses, verdicts_of
 from instructlab_like.stages.manifest import Manifest
+from instructlab_like.stages.parents import going_on_from, sources
 from instructlab_like.workspace import Run, dump, write_whole
 
 PENDING = ".forgetting"
@@ -38,7 +40,8 @@ def forget(run: Run, leaf: str, *, keep_unused: bool = False) -> None:
     """Remove a leaf's samples, verdicts and rows, and the calls that it alone needs; it is left out from then on.
 
     `leaf` may be a folder of leaves. Calls that no leaf needs go, too, unless `keep_unused`: whose they were is not
-    known. Nothing is asked. Raises InputError for a run that is not finished or that another command is using.
+    known. Nothing is asked. Raises InputError for a run that is not finished, that another command is using, or that
+    went on from one that is gone.
     """
     made = manifest.read(run)
     if made.generate is None:
@@ -46,6 +49,8 @@ def forget(run: Run, leaf: str, *, keep_unused: bool = False) -> None:
     told = leaf.strip("/").removeprefix("./").removeprefix(made.generate.taxonomy.strip("/") + "/")
     with Ledger(run.ledger) as ledger:  # nobody else can work on the run meanwhile
         begun = unfinished(run)
+        if not begun:
+            need_earlier(made.generate)
         pending = begun or gather(run, made, named(made, told), ledger, keep_unused=keep_unused)
         write_whole(run.folder / PENDING, pending.model_dump_json().encode())
         left = without(run, made, pending.leaves)
@@ -72,6 +77,13 @@ def unfinished(run: Run) -> Pending | None:
         return Pending.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InputError("is damaged", where=str(path), fix="delete it, then forget the leaf again") from error
+
+
+def need_earlier(recipe: GenerateRecipe) -> None:
+    """Raise InputError where a run that this one went on from is gone: what is left could not be derived without it."""
+    for option, names in going_on_from(recipe).items():
+        for name in names:
+            sources(name, option)
 
 
 def matching(told: str, leaves: Sequence[str]) -> tuple[str, ...]:

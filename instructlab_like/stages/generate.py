@@ -79,7 +79,7 @@ def generate(
     agree(run, recipe, routes, agreed=agreed)
     if recipe.replay:
         read(find(recipe.replay))  # what is wrong with it shows before anything is paid for
-    library = Library(root, recipe, Earlier(recipe, flows, leaves))
+    library = Library(root, recipe, Earlier(recipe, flows, leaves, own=run))
     check_target(recipe, flows, leaves, library)
     if done := manifest.read(run).inputs.get("generate"):
         with working("reading documents"):
@@ -310,9 +310,10 @@ def mixed(recipe: GenerateRecipe, around: Surroundings, kept: Iterable[Sample], 
 
 def unbegun(leaf: Leaf, flows: Sequence[Flow], recipe: GenerateRecipe, made: Made) -> str:
     """Why nothing was begun for a leaf."""
-    if made.stopped is not None:
+    taken = any(flow.takes(leaf) for flow in flows)
+    if taken and made.stopped is not None:
         return UNREACHED
-    if recipe.target is None or not any(flow.takes(leaf) for flow in flows):
+    if recipe.target is None or not taken:
         return lack(leaf, flows)
     if not is_wanted(recipe.target, leaf.path):
         return "the target wants none of it"

@@ -214,7 +214,7 @@ def onward(run: Run, told: Settled, before: Rounds, *, agreed: bool) -> Rounds:
     recipe = told.of_round(run, previous)
     refuse_another(current, recipe)
     leaves = read_leaves(find(recipe.taxonomy), recipe.leaves, recipe.exclude)
-    earlier = Earlier(recipe, told.flows, leaves)
+    earlier = Earlier(recipe, told.flows, leaves, own=current)
     usable = sum(map(earlier.count, leaves))
     if not usable:
         capped = sum(map(at_cap, earlier.unused))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -125,8 +126,10 @@ class Held:
 class Earlier:
     """What earlier runs kept, as far as it may be used beside these leaves. Every reason against one is counted."""
 
-    def __init__(self, recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf]) -> None:
-        check(recipe, flows)
+    def __init__(
+        self, recipe: GenerateRecipe, flows: Sequence[Flow], leaves: Sequence[Leaf], *, own: Run | None = None
+    ) -> None:
+        check(recipe, flows, own)
         self.recipe, self.root = recipe, find(recipe.taxonomy)
         self.leaves = {leaf.path: leaf for leaf in leaves}
         self.kinds = {kind for flow in flows if flow.begins_with_samples for kind in flow.plan.leaves}
@@ -149,7 +152,7 @@ class Earlier:
     def read_parents(self) -> None:
         seen: set[str] = set()
         whole = hashlib.sha256()
-        for number, source in self.opened(self.recipe.parents):
+        for number, source in self.opened("parents"):
             for start, line in source.rows():
                 row = parsed(line, source)
                 why = TWICE if row["id"] in seen else self.reason(row)
@@ -170,7 +173,7 @@ class Earlier:
         if not self.recipe.carry:
             return
         whole = hashlib.sha256()
-        for number, source in self.opened([self.recipe.carry]):
+        for number, source in self.opened("carry"):
             for start, line in source.rows():
                 row = parsed(line, source)
                 if why := self.misplaced(row):
@@ -181,9 +184,9 @@ class Earlier:
         self.carried.sort()
         self.digests["carried"] = whole.hexdigest()
 
-    def opened(self, names: Sequence[str]) -> Iterator[tuple[int, Source]]:
-        for name in names:
-            for source in sources(name):
+    def opened(self, option: str) -> Iterator[tuple[int, Source]]:
+        for name in going_on_from(self.recipe)[option]:
+            for source in sources(name, option):
                 self.sources.append(source)
                 yield len(self.sources) - 1, source
 
@@ -297,8 +300,21 @@ class Earlier:
             warn(f"  parents: {count} not, for each: {why}")
 
 
-def check(recipe: GenerateRecipe, flows: Sequence[Flow]) -> None:
-    """Raise RecipeError where a flow begins with samples and no run is named that has some, or the other way round."""
+def going_on_from(recipe: GenerateRecipe) -> Mapping[str, Sequence[str]]:
+    """The earlier runs that a recipe names, by option."""
+    return {"parents": recipe.parents, "carry": (recipe.carry,) if recipe.carry else ()}
+
+
+def check(recipe: GenerateRecipe, flows: Sequence[Flow], own: Run | None) -> None:
+    """Raise RecipeError where a flow begins with samples and no run is named that has some, or the other way round.
+
+    Also where `own`, the run that the recipe is for, is named as an earlier one.
+    """
+    for option, names in going_on_from(recipe).items():
+        for name in names:
+            if own and (other := run_of(name)) and other.folder.resolve() == own.folder.resolve():
+                fix = "name an earlier one, or make this under another name (--run)"
+                raise RecipeError("is this very run", where=f"{option}: {name}", fix=fix)
     beginning = [flow.name for flow in flows if flow.begins_with_samples]
     if beginning and not recipe.parents:
         what = f"the flow {beginning[0]!r} begins with samples that an earlier run kept, and none is named"
@@ -313,8 +329,8 @@ def check(recipe: GenerateRecipe, flows: Sequence[Flow]) -> None:
 # --- earlier runs
 
 
-def sources(name: str) -> list[Source]:
-    """The files with what a run kept, or a file of samples; InputError for what is neither."""
+def sources(name: str, option: str = "parents") -> list[Source]:
+    """The files with what a run kept, or a file of samples; InputError, at the recipe's option, for what is neither."""
     path = Path(name).expanduser()
     run = run_of(name)
     if run is not None:
@@ -329,7 +345,7 @@ def sources(name: str) -> list[Source]:
     there = [folder.name for folder in RUNS.iterdir()] if RUNS.is_dir() else []
     near = difflib.get_close_matches(name, there, n=1)
     fix = f"did you mean {near[0]!r}?" if near else "name a run (ilk runs), its folder, or a JSONL file of samples"
-    raise InputError("is neither a run nor a file of samples", where=f"parents: {name}", fix=fix)
+    raise InputError("is neither a run nor a file of samples", where=f"{option}: {name}", fix=fix)
 
 
 def forebears(run: Run) -> list[Run]:
@@ -338,7 +354,7 @@ def forebears(run: Run) -> list[Run]:
     waiting = [run]
     while waiting:
         made = manifest.read(waiting.pop()).generate
-        names = (*made.parents, *([made.carry] if made.carry else [])) if made else ()
+        names = chain.from_iterable(going_on_from(made).values()) if made else ()
         for other in filter(None, map(run_of, names)):
             place = other.folder.resolve()
             if place not in found and place != run.folder.resolve() and other.samples.is_file():

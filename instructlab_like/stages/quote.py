@@ -90,7 +90,7 @@ class Quoting:
         if self.probe:
             check_roles(flows, recipe, judges(recipe.filters))
         leaves = read_leaves(root, recipe.leaves, recipe.exclude)
-        library = Library(root, recipe, Earlier(recipe, flows, leaves))
+        library = Library(root, recipe, Earlier(recipe, flows, leaves, own=self.run))
         routes = routing.decided(self.run, recipe, flows, leaves)
         check_target(recipe, flows, leaves, library)
         staff = Staff(flows, recipe, routes=routes)

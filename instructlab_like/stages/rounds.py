@@ -6,7 +6,7 @@ same way again, and the ledger answers.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain, count, islice, product
@@ -23,7 +23,7 @@ from instructlab_like.filters.sift import passed
 from instructlab_like.flows import Flow
 from instructlab_like.generation import targets
 from instructlab_like.generation.foresee import most_samples
-from instructlab_like.generation.plan import tasks
+from instructlab_like.generation.plan import Seen, tasks
 from instructlab_like.generation.targets import PATIENCE, STEERING, Round, Stream
 from instructlab_like.generation.walk import Start, Walk
 from instructlab_like.recipe import TARGET, GenerateRecipe
@@ -64,6 +64,7 @@ class Rounds:
         self.number = count()
         self.sources: dict[Named, Iterator[Start]] = {}
         self.streams: list[Stream] = []
+        self.seen: defaultdict[tuple[str, str], Seen] = defaultdict(set)  # by leaf and flow, over its streams
         self.chunks: dict[str, Sequence[Chunk]] = {}  # of leaves that were begun, at hand for the next round
         for leaf in leaves:
             for flow in walk.flows:
@@ -112,7 +113,7 @@ class Rounds:
         if isinstance(leaf, Knowledge) and leaf.path not in self.chunks:
             self.chunks[leaf.path] = self.library.of(leaf)
         chunks = self.chunks.get(leaf.path, ())
-        for about, task in tasks(leaf, flow, chunks, self.walk, axes, within):
+        for about, task in tasks(leaf, flow, chunks, self.walk, axes, within, self.seen[leaf.path, flow.name]):
             yield Start(next(self.number), flow, about, task)
 
     def go(self, bring: Bring, harvest: Harvest, judging: Callable[[], Judging]) -> None:

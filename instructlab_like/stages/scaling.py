@@ -7,7 +7,7 @@ that the curve tells of data and not of time. What was measured stands in 6-eval
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import cast
@@ -72,6 +72,10 @@ def measure(trained: Trained, inputs: str) -> Scaling:
     long = f", about {span_of_time(took * len(SHARES))} by what this run's own took" if took else ""
     say(f"scaling: {len(SHARES)} trainings on {' and '.join(f'{share:.0%}' for share in SHARES)} of the rows{long}")
     sizes: dict[float, int] = {0.0: 0, 1.0: trained.rows.total()}
+    items = list(read_records(run.evaluation / "items.jsonl", Item))
+    before = list(read_records(run.evaluation / "answers.jsonl", Answer))
+    ends: dict[float, str] = {0.0: BASE, 1.0: trained.checkpoint}
+    drawn(trained, items, before, ends, sizes, inputs)  # what cannot be drawn is said before anything is trained
     adapters: dict[str, Path] = {}
     for share in SHARES:
         other = derived(trained, share)
@@ -79,11 +83,21 @@ def measure(trained: Trained, inputs: str) -> Scaling:
         train(other, as_long(trained, share), agreed=True)
         shutil.rmtree(other.training / "checkpoints", ignore_errors=True)
         adapters[f"{share:.0%}"] = other.adapter
-    items = list(read_records(run.evaluation / "items.jsonl", Item))
     answers = ask(trained, adapters, items)
-    said = [*read_records(run.evaluation / "answers.jsonl", Answer), *answers]
-    named: dict[float, str] = {0.0: BASE, 1.0: trained.checkpoint} | {share: f"{share:.0%}" for share in SHARES}
     write_records(run.evaluation / FOLDER / "answers.jsonl", answers)
+    named = ends | {share: f"{share:.0%}" for share in SHARES}
+    return drawn(trained, items, [*before, *answers], named, sizes, inputs)
+
+
+def drawn(
+    trained: Trained,
+    items: Sequence[Item],
+    said: Sequence[Answer],
+    named: Mapping[float, str],
+    sizes: Mapping[float, int],
+    inputs: str,
+) -> Scaling:
+    """The curve of the models that are named so among answers, by their shares."""
     return curve(
         items,
         {share: [one for one in said if one.model == name] for share, name in named.items()},

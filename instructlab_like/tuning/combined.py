@@ -82,7 +82,10 @@ def combine(
     for place, layer in layers(parts):
         own_parts = [(name, weight) for name, weight in zip(names, weights, strict=True) if name in layer.lora_A]
         deltas = [delta_of(layer, name) for name, _ in own_parts]
+        for (name, _), delta in zip(own_parts, deltas, strict=True):
+            expect_finite(delta, place, str(adapters[names.index(name)]))
         merged[place] = update(deltas, how, [weight for _, weight in own_parts], density)
+        expect_finite(merged[place], place, f"{how} combination")
     ranks = [cast("LoraConfig", parts.peft_config[name]).r for name in names]
     rank = rank or sum(ranks)
     kept = fill(parts, merged, names, rank)
@@ -118,6 +121,12 @@ def delta_of(layer: LoraLayer, name: str) -> torch.Tensor:
     """What the adapter of this name adds to the layer's weight."""
     give = cast("Callable[[str], torch.Tensor]", layer.get_delta_weight)  # type: ignore[attr-defined]
     return give(name)
+
+
+def expect_finite(delta: torch.Tensor, place: str, where: str) -> None:
+    if not bool(torch.isfinite(delta).all()):
+        fix = "train it again, or leave it out; smaller weights, where it is the combination"
+        raise ModelError(f"its update of {place} holds what is no number", where=where, fix=fix)
 
 
 def update(deltas: Updates, how: How, weights: Sequence[float], density: float) -> torch.Tensor:

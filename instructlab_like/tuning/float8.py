@@ -20,9 +20,10 @@ CAPABLE = (8, 9)
 
 
 def scaled(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """In float8, with the scale of each row, (rows, 1); each by itself, so that no sample changes another."""
+    """In float8, row after row in memory, with the scale of each row, (rows, 1); each by itself, so that no sample
+    changes another."""
     scale = (matrix.abs().amax(dim=1, keepdim=True).float() / LARGEST).clamp(min=LEAST)
-    return (matrix.float() / scale).to(FLOAT8), scale
+    return (matrix.float() / scale).to(FLOAT8).contiguous(), scale
 
 
 class Product(torch.autograd.Function):
@@ -64,7 +65,7 @@ class Float8Linear(torch.nn.Module):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         for name, matrix in (("weight", layer.weight.data), ("turned", layer.weight.data.t())):
             values, scale = scaled(matrix)
-            self.register_buffer(name, values.contiguous())
+            self.register_buffer(name, values)
             self.register_buffer(f"{name}_scale", scale.t().contiguous())
         self.register_buffer("bias", None if layer.bias is None else layer.bias.data)
 

@@ -146,7 +146,10 @@ def merge(
 
 
 def refuse_target(folder: Path) -> None:
-    """Raise InputError unless `folder` is new or empty."""
+    """Raise InputError unless `folder` is new or empty, and its name can be had."""
+    above = next(place for place in folder.absolute().parents if place.exists())
+    if not above.is_dir():
+        raise InputError("is no folder", where=str(above), fix="name a new folder elsewhere")
     if not folder.name or folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise InputError("is there already", where=str(folder), fix="name a new folder, or delete this one first")
 

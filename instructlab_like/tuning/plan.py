@@ -191,8 +191,7 @@ def describe(
 
 def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: Separation) -> Iterator[str]:
     accelerator = trainee.accelerator
-    total = sum(parameter.numel() for parameter in trainee.adapted.parameters())
-    trained = sum(parameter.numel() for parameter in trainee.parameters)
+    trained, total = trainee.adapted.get_nb_trainable_parameters()  # which counts those that are packed, two a byte
     lora = recipe.lora
     kind = "DoRA" if lora.dora else "LoRA"
     scale = f"alpha {lora.alpha:g}" + (" over the root of the rank" if lora.rslora else "")

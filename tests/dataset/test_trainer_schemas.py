@@ -17,7 +17,7 @@ from finished_run import Given, exported
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from trainer_run import BLANK, LONG, MARKS, ODD, OWN, PAIRS, SEVERAL, Trained, in_phase, turns
 
-from instructlab_like.dataset.card import TEST
+from instructlab_like.dataset.card import KNOWLEDGE, SKILLS, TEST
 from instructlab_like.errors import InputError
 
 TRAINERS = ["trl", "axolotl", "llama-factory", "unsloth", "openai"]
@@ -225,6 +225,7 @@ def test_a_card_tells_of_one_phase_only_where_there_are_two():
 
 def test_prompt_completion_has_the_last_answer_alone_as_completion():
     files, notes = exported(Trained(), "trl", rows="prompt-completion")
+    assert not any("no rows to train on" in note for note in notes)
     found = rows(files["skills-train.jsonl"], PromptCompletion)
     assert [[turn.model_dump() for turn in (*row.prompt, *row.completion)] for row in found] == [
         turns(row) for row in in_phase(Trained(), "skills")
@@ -324,3 +325,13 @@ def test_openais_limits_are_held_against_the_files(monkeypatch):
 def test_a_wrong_option_is_one_message(name, options, told):
     with pytest.raises(InputError, match=told.replace("(", r"\(")):
         exported(Given([], []), name, **options)
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_run_without_training_rows_is_said_to_have_none(name: str) -> None:
+    run = Trained(pairs=())
+    for phase in (KNOWLEDGE, SKILLS):
+        run._rows[phase] = []
+    files, notes = exported(run, name)
+    assert any("no rows to train on" in note for note in notes)
+    assert not [file for file in files if "train" in file]

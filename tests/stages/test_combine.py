@@ -100,6 +100,19 @@ def test_a_run_without_questions_cannot_judge(run: Run, tmp_path: Path) -> None:
         stage.combine(run, tmp_path / "both", parts(run))
 
 
+def test_an_adapter_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such adapter folder") as told:
+        stage.combine(run, tmp_path / "both", [parts(run)[0], tmp_path / "nowhere"])
+    assert told.value.where == str(tmp_path / "nowhere")
+
+
+def test_a_folder_below_a_file_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is no folder") as told:
+        stage.combine(run, tmp_path / "file" / "both", parts(run))
+    assert told.value.where == str(tmp_path / "file")
+
+
 def test_a_folder_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is there already"):
         stage.combine(run, tmp_path / "base", parts(run))

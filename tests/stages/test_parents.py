@@ -14,7 +14,7 @@ import yaml
 from flow_files import write_flow
 from leaf_files import skill, write_leaf
 from server import TeacherServer
-from small_runs import REFUSALS, SUMS, TIDES, make_workspace, recipe
+from small_runs import REFUSALS, SUMS, TIDES, bytes_of, make_workspace, recipe
 
 from instructlab_like.errors import InputError, RecipeError
 from instructlab_like.flows import load_flow
@@ -22,6 +22,7 @@ from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import AskTask, Preference, Row, Sample
 from instructlab_like.stages import manifest
 from instructlab_like.stages.examining import seen_questions
+from instructlab_like.stages.forget import forget
 from instructlab_like.stages.generate import generate
 from instructlab_like.stages.parents import FILE, ParentUse, kept
 from instructlab_like.stages.quote import quote
@@ -263,17 +264,20 @@ def test_a_parent_that_no_flow_takes_and_one_that_is_there_twice_are_said(space:
         ({"parents": ()}, "begins with samples that an earlier run kept, and none is named"),
         ({"flows": ("rules",)}, "none of the chosen flows begins with samples of an earlier run"),
         ({"parents": ("nowhere",)}, "parents: nowhere: is neither a run nor a file of samples"),
-        ({"carry": "nowhere"}, "is neither a run nor a file of samples"),
+        ({"carry": "nowhere"}, "carry: nowhere: is neither a run nor a file of samples"),
+        ({"parents": ("other",)}, "parents: other: is this very run"),
+        ({"carry": "runs/other"}, "carry: runs/other: is this very run"),
     ],
 )
 def test_what_cannot_be_begun_is_refused_before_anybody_is_asked(
     space: Workspace, options: dict[str, object], said: str
 ) -> None:
-    before = space.server.requests
+    generate(OTHER, space.told())
+    before, requests = bytes_of(OTHER.folder), space.server.requests
     with pytest.raises(InputError) as caught:
-        generate(OTHER, space.told(**options))
+        generate(OTHER, space.told(**options), agreed=True)
     assert said in str(caught.value)
-    assert space.server.requests == before
+    assert (bytes_of(OTHER.folder), space.server.requests) == (before, requests)
 
 
 def test_a_line_that_is_no_sample_is_named(space: Workspace) -> None:
@@ -289,6 +293,21 @@ def test_a_run_that_is_not_finished_gives_no_parents(space: Workspace) -> None:
     manifest.forget(space.first, "generate")
     with pytest.raises(InputError, match="this run is not finished"):
         generate(OTHER, space.told())
+
+
+@pytest.mark.parametrize("how", [{}, {"flows": ("freeform-simple",), "parents": (), "carry": "first"}])
+def test_no_leaf_is_forgotten_where_the_earlier_run_is_gone_without_which_nothing_could_be_derived(
+    space: Workspace, how: dict[str, object]
+) -> None:
+    generate(THIRD, space.told(**how))
+    shutil.move(space.first.folder, space.folder / "away")
+    before = bytes_of(THIRD.folder)
+    with pytest.raises(InputError, match="is neither a run nor a file of samples"):
+        forget(THIRD, REFUSALS)
+    assert bytes_of(THIRD.folder) == before
+    shutil.move(space.folder / "away", space.first.folder)
+    forget(THIRD, REFUSALS)
+    assert {sample.lineage.leaf for sample in samples(THIRD)} <= {SUMS, TIDES}
 
 
 # --- carried

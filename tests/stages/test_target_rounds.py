@@ -214,6 +214,20 @@ def test_axes_called_difficulty_and_language_steer_by_their_values(folder: Path)
     assert_counts_add_up()
 
 
+def test_values_that_no_prompt_tells_apart_do_not_make_the_same_sample_twice(folder: Path) -> None:
+    alike = TEMPLATE.replace("{{ difficulty }}", "{% if difficulty == 'for an expert' %}hard{% endif %}")
+    text = OWN.replace("easy: for a beginner", "easy: for a beginner, middle: for a pupil")
+    write_flow(folder / "own", text, templates={"own.j2": alike})
+    target = "{samples: 60, difficulty: {easy: 0.4, middle: 0.4, hard: 0.2}}"
+    with TeacherServer(answer=skewed()) as server:
+        code, told = generate(server.url, target, flows="[own/own.yaml]")
+    assert code == 0, told
+    made = Counter(sample.id for sample in read_records(Run(Path("runs/t")).samples, Sample))
+    assert [id for id, count in made.items() if count > 1] == []
+    assert table().reached, told
+    assert_counts_add_up()
+
+
 def test_several_flows_share_the_work_and_samples_without_a_model_come_first(folder: Path) -> None:
     simulation = """\
 parameters: {a: {kind: integer, low: 1, high: 60}, b: {kind: integer, low: 1, high: 60}}

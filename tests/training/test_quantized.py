@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
+from merged_run import finished_run
 from safetensors.torch import load_file
+from tiny_chat_model import save_base
 
 from instructlab_like.errors import InputError
-from instructlab_like.recipe import TrainRecipe
+from instructlab_like.recipe import EvaluateRecipe, TrainRecipe
 from instructlab_like.stages import train as stage
+from instructlab_like.stages.evaluate import students_of
+from instructlab_like.stages.manifest import Manifest
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.measures import LeafLoss
 from instructlab_like.tuning.models import load_base
@@ -67,3 +72,19 @@ def test_a_base_in_four_bits_is_not_cut_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(stage, "find_spec", lambda name: object())
     with pytest.raises(InputError, match="not cut up"):
         stage.need_quantising(TrainRecipe(quantize="nf4", shard=True))
+
+
+@pytest.mark.parametrize("quantize", ["none", "nf4"])
+def test_an_evaluation_says_that_the_base_is_not_in_four_bits_there(
+    quantize: Literal["none", "nf4"],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_base(tmp_path / "base")
+    run = finished_run(tmp_path, "base")
+    recipe = TrainRecipe(model="base", quantize=quantize)
+    students_of(run, Manifest(train=recipe, inputs={"train": stage.inputs_of(run, recipe)}), EvaluateRecipe())
+    said = "evaluate: the base was in 4 bits in training (nf4); here it is asked as it is\n"
+    assert capsys.readouterr().err == (said if quantize == "nf4" else "")

@@ -94,6 +94,19 @@ def test_what_cannot_be_added_up_is_refused_by_name(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("how", ["linear", "ties", "dare"])
+def test_an_adapter_with_what_is_no_number_is_named(
+    base: Path, parts: tuple[Path, Path], tmp_path: Path, how: str
+) -> None:
+    write_adapter(tmp_path / "odd", base, scale=1e38)
+    with pytest.raises(ModelError, match="no number") as error:
+        combined(base, (parts[0], tmp_path / "odd"), tmp_path / "out", how=how)
+    assert error.value.where == str(tmp_path / "odd")
+    with pytest.raises(ModelError, match="no number") as error:
+        combined(base, parts, tmp_path / "out", how=how, weights=(1e300, 1.0))
+    assert error.value.where == f"{how} combination"
+
+
 def test_large_updates_are_decomposed_as_exactly_as_small_ones() -> None:
     torch.manual_seed(0)
     update = torch.randn(300, 5) @ torch.randn(5, 200)

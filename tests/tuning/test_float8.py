@@ -20,6 +20,8 @@ def test_a_row_is_scaled_to_the_whole_range_by_itself() -> None:
     error = (values.float() * scale - matrix).norm(dim=1) / matrix.norm(dim=1)
     assert error.max() < 0.04
     assert torch.equal(scaled(torch.zeros(2, 16))[0].float(), torch.zeros(2, 16))
+    turned, _ = scaled(matrix.t())
+    assert turned.is_contiguous(), "a GPU's product takes its first factor row after row alone"
 
 
 def test_a_product_and_its_gradient_are_those_of_the_quantised_matrices() -> None:

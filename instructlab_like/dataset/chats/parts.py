@@ -162,6 +162,8 @@ def preference_lines(chats: Chats, asked: str, *, listed: bool) -> Iterator[byte
 
 def notes(seen: Sequence[Seen], *, cuts: str = "") -> Iterator[str]:
     """What a user should know of the rows; `cuts` says who shortens long ones, and at how many tokens."""
+    if not any(one.part.phase for one in seen):
+        yield "the run has no rows to train on; ilk generate says what became of its samples"
     for one in seen:
         if one.blank:
             yield f"{one.part.file}: {one.blank} rows are left out in which a turn says nothing"

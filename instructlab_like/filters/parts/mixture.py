@@ -338,16 +338,20 @@ class Nearest:
 
 
 class Capped:
-    """Bad is what is missing, and nothing may be over; what counts for no value is as good as nothing."""
+    """Bad is what is missing, of each value in proportion to its number, so that what there is comes near the mix.
+
+    Nothing may be over; what counts for no value is as good as nothing.
+    """
 
     def __init__(self, dimension: Dimension, size: int) -> None:
         self.numbers: Whole = np.array([*dimension.numbers(size), 0], np.int64)
+        self.weights: Real = size / np.maximum(1, self.numbers)
         self.size = len(self.numbers)
 
     def cost(self, found: Whole) -> Real:
         missing = np.maximum(0, self.numbers - found).astype(np.float64)
         over = np.maximum(0, found - self.numbers).astype(np.float64)
-        bad: Real = missing * missing + NEVER * over
+        bad: Real = self.weights * missing * missing + NEVER * over
         bad[-1] = 0.0
         return bad
 

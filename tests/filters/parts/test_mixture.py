@@ -185,3 +185,8 @@ MIX, ALL, FEW = {(0,): 32, (1,): 30}, {(0,): 50, (1,): 30}, {(0,): 50, (1,): 10}
 def test_where_not_all_can_be_had_the_mix_or_the_number_is_kept(when, there, kept):
     told = wanted(samples=100, leaf={"a": 0.5, "b": 0.5}, when_short=when)
     assert Counter(chosen(told, {(0,): 300, (1,): there}).cells) == kept
+
+
+def test_of_what_one_dimension_leaves_the_others_have_their_shares():
+    told = wanted(samples=80, difficulty={"hard": 0.75, "easy": 0.25}, length={"1-40": 0.5, "41+": 0.5})
+    assert chosen(told, {(0, 0): 66, (1, 0): 60}).cells == {(0, 0): 30, (1, 0): 10}
