@@ -320,13 +320,16 @@ def route_options(recipe: Path | None, route: list[str] | None) -> dict[str, str
     if not route:
         return None
     given = read_section(recipe, "generate").get("forced_routes") if recipe else None
-    found: dict[str, str] = dict(given) if isinstance(given, dict) else {}
+    found: dict[str, str] = {}
     for text in route:
         role, separator, teacher = text.partition("=")
         if not separator or not role or not teacher:
             raise InputError(f"not ROLE=TEACHER: {text!r}", where="--route", fix="e.g. --route answerer=small")
-        found[role] = teacher
-    return found
+        if found.setdefault(role, teacher) != teacher:
+            raise InputError(
+                f"{role!r} is given to {found[role]!r} and to {teacher!r}", where="--route", fix="keep one"
+            )
+    return {**(given if isinstance(given, dict) else {}), **found}
 
 
 def generate_options(

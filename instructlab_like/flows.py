@@ -468,7 +468,7 @@ class Check:
         if missing := [name for name in WHOLE if name not in fields]:
             where = self.sheet.at("steps", len(self.flow.steps) - 1)
             raise RecipeError(
-                f"ends without {' and '.join(missing)}, which a sample is made of{self.only(missing[0])}",
+                f"no step makes {' and '.join(missing)}, of which a sample is made{self.only(missing[0])}",
                 where=where,
                 fix="let a step's template yield it, or keep it under that name with `as`",
             )
@@ -578,7 +578,7 @@ class Check:
     def only(self, name: str) -> str:
         """What is to be added where a field is missing that some records have."""
         one = self.perhaps.get(name)
-        return f" but {one.step!r}, which `when` lets others pass by" if one else ""
+        return f" (only {one.step!r} does, and `when` lets records pass it by)" if one else ""
 
     def made(self, number: int, step: Step, fields: set[str]) -> Iterator[str]:
         """The fields that the step adds."""

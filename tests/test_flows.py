@@ -485,7 +485,7 @@ def test_a_flow_that_is_not_there_is_named_with_the_nearest(name: str, said: str
         ("role: answerer", "draws: 0", "own.yaml:5:42: steps.1.draws: Input should be greater than or equal to 1"),
         ("role: answerer", "keep: {skore: [YES]}", "own.yaml:5:42: step 'answers': no step up to here makes 'skore'"),
         ("role: answerer", "as: {anser: reply}", "own.yaml:5:42: step 'answers': its template yields no 'anser'"),
-        ("role: answerer", "as: {answer: reply}", "own.yaml:5:5: ends without answer, which a sample is made of"),
+        ("role: answerer", "as: {answer: reply}", "own.yaml:5:5: no step makes answer, of which a sample is made"),
         ("role: answerer", "with: {question: questoin}", "own.yaml:5:42: step 'answers': gives 'question' the field"),
         ("role: answerer", "each: [seeds]", "own.yaml:5:42: step 'answers': only the first step says what it is about"),
         (

@@ -330,6 +330,11 @@ def test_what_is_paid_is_priced_by_who_was_asked(made: Made) -> None:
         ({"routes": {"answerer": "smal"}}, (), "there is no teacher 'smal'\n  → did you mean 'small'?"),
         ({}, ("--route", "answerer=larg"), "there is no teacher 'larg'\n  → did you mean 'large'?"),
         ({}, ("--route", "answerer"), "--route: not ROLE=TEACHER: 'answerer'"),
+        (
+            {},
+            ("--route", "answerer=small", "--route", "answerer=large"),
+            "'answerer' is given to 'small' and to 'large'",
+        ),
         ({}, ("--route", "answrer=small"), "no chosen flow has a role 'answrer'\n  → did you mean 'answerer'?"),
         ({"routes": {"answerer": [SMALL, LARGE]}}, (), "rule 2: is never reached: rule 1 takes every leaf"),
         (

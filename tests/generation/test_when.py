@@ -315,7 +315,7 @@ def hinted(when: str = "", between: str = "", hint_when: str = ", when: {score: 
 def test_a_field_that_only_some_records_have_is_there_for_these_alone(tmp_path: Path) -> None:
     told = refusal(tmp_path, hinted())
     assert told.startswith("own.yaml:8:")
-    assert "takes 'hint', which nothing before it makes but 'hints', which `when` lets others pass by" in told
+    assert "takes 'hint', which nothing before it makes (only 'hints' does, and `when` lets records pass it by)" in told
     assert "→ give it the `when` of 'hints', or let a step that all records take make 'hint'" in told
     assert flow_in(tmp_path, hinted(hint_when=""), templates=FILES).steps[-1].name == "again"
     for same in ("{score: {at_most: 1}}", "{score: {at_most: 1}, answer: [x]}"):
@@ -336,7 +336,10 @@ def test_a_sample_needs_question_and_answer_of_every_record(tmp_path: Path) -> N
     questions = TWO_STEPS.splitlines()[:4]
     told = refusal(tmp_path, "\n".join([*questions, "  - {name: judge, template: hint.j2}", LINE.replace(
         "score: {at_most: 1}", "hint: [YES]")]) + "\n")  # fmt: skip
-    assert "ends without answer, which a sample is made of but 'again', which `when` lets others pass by" in told
+    assert (
+        "no step makes answer, of which a sample is made (only 'again' does, and `when` lets records pass it by)"
+        in told
+    )
 
 
 def test_a_comparison_takes_what_all_records_have(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_a_comparison_takes_what_all_records_have(tmp_path: Path) -> None:
   - {{name: again, template: answer.j2, role: expert, as: {{answer: second}}, when: {{score: {{at_most: 1}}}}}}
   - {{name: better, kind: prefer, of: [answer, second], by: [score, score]}}
 """
-    assert "no step before it makes 'second' but 'again'" in refusal(tmp_path, flow)
+    assert "no step before it makes 'second' (only 'again' does" in refusal(tmp_path, flow)
 
 
 def test_rules_and_simulations_have_no_condition(tmp_path: Path) -> None:

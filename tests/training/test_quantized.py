@@ -48,8 +48,9 @@ def test_an_adapter_learns_on_a_base_in_four_bits(
     train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("nf4", model=MODEL, quantize="nf4") == 0
-    assert "kept in 4 bits (nf4)" in capsys.readouterr().out
+    (packed,) = (line for line in capsys.readouterr().out.splitlines() if "kept in 4 bits (nf4)" in line)
     assert train("plain", model=MODEL) == 0
+    assert packed.replace("in 4 bits (nf4)", "as they are") in capsys.readouterr().out, "as many parameters"
     losses = list(read_records(tmp_path / "nf4" / "losses.jsonl", LeafLoss))
     assert losses[-1].loss < losses[0].loss
     digests = [checkpoint.verify(tmp_path / out / "adapter").inputs for out in ("nf4", "plain")]
