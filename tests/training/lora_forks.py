@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -87,9 +88,9 @@ def train(lora: object, told: dict[str, object]) -> None:
         if event in FILES and any(isinstance(one, str | os.PathLike) and out in str(one) for one in arguments[:2]):
             passing(f"{event} {arguments[0]}".replace(out, ""))
 
-    def stepping(*arguments: object) -> object:
+    def stepping(*arguments: object, **named: object) -> object:
         passing("step")
-        return backward(*arguments)
+        return backward(*arguments, **named)
 
     backward = lora.backward  # type: ignore[attr-defined]
     lora.backward = stepping  # type: ignore[attr-defined]
@@ -98,6 +99,8 @@ def train(lora: object, told: dict[str, object]) -> None:
     code = 70
     try:
         code = lora.main()  # type: ignore[attr-defined]
+    except Exception:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code)
