@@ -99,7 +99,7 @@ def train(lora: object, told: dict[str, object]) -> None:
     code = 70
     try:
         code = lora.main()  # type: ignore[attr-defined]
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is to be seen
         traceback.print_exc()
     finally:
         sys.stdout.flush()
