@@ -1,4 +1,5 @@
-"""What replay keeps: the score of a first phase after a second one whose rows hold 0, 1, 5 or 20 % of the first's."""
+"""What keeps a first phase from being forgotten in a second: replay of 0, 1, 5 or 20 % of its rows, or training at
+right angles to what the weights use most (OSF), without replay and with a little."""
 
 from __future__ import annotations
 
@@ -34,11 +35,29 @@ Run: TypeAlias = Callable[[Sequence[str]], int]
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "training" / "base" / "model"
 LEAF = "knowledge/made_up"
-SHARES = (0.0, 0.01, 0.05, 0.2)
 SEEDS = (3, 4, 5, 6, 7)  # 0 to 2 chose the settings, and say nothing any more
 HELD_OUT = 2  # phrasings of each fact
 SKILL_ITEMS = 60  # questions on the second phase's skills
 OTHERS = 1000  # from a phase's seed to that of its questions
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the second phase is kept from wiping out the first."""
+
+    share: float = 0.0  # of its rows, which replay the first's
+    held: tuple[float, float] | None = None  # OSF's effective rank in either phase; None: LoRA
+
+    @property
+    def name(self) -> str:
+        trained_by = "LoRA" if self.held is None else f"OSF {self.held[0]:g} {self.held[1]:g}"
+        return f"{trained_by}, {self.share:.0%} replay"
+
+
+WAYS = (
+    *(Way(share) for share in (0.0, 0.01, 0.05, 0.2)),
+    *(Way(share, held) for held in ((0.5, 0.5), (0.5, 0.75), (0.5, 0.9)) for share in (0.0, 0.01)),
+)
 
 
 @dataclass(frozen=True)
@@ -55,14 +74,16 @@ class Trial:
     first_rate: float = 2e-3
     second_rate: float = 2e-3  # this and the epochs as in training/recipes/tiny_base.yaml
     rank: int = 32
+    orthogonal_rate: float = 5e-4  # of both phases with OSF, which trains the matrices themselves
 
 
 @dataclass(frozen=True)
 class Kept:
-    """How well the held-out questions of both phases are answered; `share` None: right after the first."""
+    """How well the held-out questions of both phases are answered; `after` 1: right after the first."""
 
     seed: int
-    share: float | None
+    way: Way
+    after: int
     rows: int  # of the first phase, among the second's
     part: float  # which these are of the second's rows
     score: float  # exact match
@@ -75,36 +96,40 @@ def main() -> None:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in SEEDS:
-            for kept in measured(Trial(), SHARES, launched, seed=seed, folder=Path(folder) / str(seed)):
-                name = "after the first phase" if kept.share is None else f"after the second, {kept.share:.0%} replay"
-                print(
-                    f"  seed {seed}  {name:<30} {kept.score:.3f} right, loss {kept.loss:.2f}, skills {kept.skill:.3f}",
-                    flush=True,
-                )
+            for kept in measured(Trial(), WAYS, launched, seed=seed, folder=Path(folder) / str(seed)):
+                told = f"{kept.score:.3f} right, loss {kept.loss:.2f}, skills {kept.skill:.3f}"
+                print(f"  seed {seed}  {named(kept):<38} {told}", flush=True)
                 found.append(kept)
     for line in table(found):
         print(f"  {line}")
 
 
-def measured(trial: Trial, shares: Sequence[float], run: Run, *, seed: int, folder: Path) -> Iterator[Kept]:
-    """Train the first phase once, and the second from it with each share; score the first phase's questions.
+def named(kept: Kept) -> str:
+    if kept.after == 1:
+        return f"after the first phase, {kept.way.name.partition(',')[0]}"
+    return f"after the second, {kept.way.name}"
+
+
+def measured(trial: Trial, ways: Sequence[Way], run: Run, *, seed: int, folder: Path) -> Iterator[Kept]:
+    """Train the first phase once with each kind of adapter, and the second from it in each way; ask the questions.
 
     `run` takes the arguments of training/lora.py and gives its exit code.
     """
     learnt, asked = facts(trial.facts, seed=seed)
     taught = skills(trial.skill_rows, seed=seed)
     samples, asked = [*learnt, *taught], [*asked, *unseen(taught, seed=seed)]
-    first = folder / "first"
-    written(first, samples, share=0.0, seed=seed)
-    trained(first, trial, ["knowledge"], run, seed=seed)
-    yield scored(first / "out" / "adapter", asked, seed=seed, share=None, rows=0, part=0.0)
-    for share in shares:
-        place = folder / f"{share:g}"
-        rows = written(place, samples, share=share, seed=seed)
-        part = rows / (rows + len(samples) - len(learnt))
-        shutil.copytree(first / "out" / "checkpoints" / "knowledge", place / "out" / "checkpoints" / "knowledge")
-        trained(place, trial, ["knowledge", "skills"], run, seed=seed)
-        yield scored(place / "out" / "adapter", asked, seed=seed, share=share, rows=rows, part=part)
+    for held in dict.fromkeys(way.held for way in ways):
+        first = folder / f"first {held}"
+        written(first, samples, share=0.0, seed=seed)
+        trained(first, trial, ["knowledge"], run, held=held, seed=seed)
+        yield scored(first / "out" / "adapter", asked, seed=seed, way=Way(held=held), after=1, rows=0, part=0.0)
+        for way in (one for one in ways if one.held == held):
+            place = folder / way.name
+            rows = written(place, samples, share=way.share, seed=seed)
+            part = rows / (rows + len(samples) - len(learnt))
+            shutil.copytree(first / "out" / "checkpoints" / "knowledge", place / "out" / "checkpoints" / "knowledge")
+            trained(place, trial, ["knowledge", "skills"], run, held=held, seed=seed)
+            yield scored(place / "out" / "adapter", asked, seed=seed, way=way, after=2, rows=rows, part=part)
 
 
 # --- the two phases ---------------------------------------------------------------------------------------------
@@ -190,11 +215,17 @@ def written(folder: Path, samples: Sequence[Sample], *, share: float, seed: int)
     return sum(row.phase == "skills" and row.kind == "knowledge" for row in rows)
 
 
-def trained(folder: Path, trial: Trial, phases: Sequence[str], run: Run, *, seed: int) -> None:
+def trained(
+    folder: Path, trial: Trial, phases: Sequence[str], run: Run, *, held: tuple[float, float] | None = None, seed: int
+) -> None:
     settings = {"knowledge": (trial.first_epochs, trial.first_rate), "skills": (trial.second_epochs, trial.second_rate)}
+    adapter: dict[str, object] = {"lora": {"rank": trial.rank, "alpha": 2 * trial.rank}}
+    if held is not None:
+        adapter = {"osf": {"effective_rank": held[: len(phases)]}}
+        settings = {name: (epochs, trial.orthogonal_rate) for name, (epochs, _) in settings.items()}
     recipe = {
         "model": str(BASE),
-        "lora": {"rank": trial.rank, "alpha": 2 * trial.rank},
+        **adapter,
         "phases": [{"name": name, "epochs": settings[name][0], "learning_rate": settings[name][1]} for name in phases],
         "row_tokens": 512,
         "batch_tokens": 512,
@@ -221,14 +252,15 @@ def launched(arguments: Sequence[str]) -> int:
     return done.returncode
 
 
-def scored(adapter: Path, asked: Sequence[Item], *, seed: int, share: float | None, rows: int, part: float) -> Kept:
+def scored(adapter: Path, asked: Sequence[Item], *, seed: int, way: Way, after: int, rows: int, part: float) -> Kept:
     recipe = EvaluateRecipe(threads=1, max_new_tokens=24)
     answers = answer(str(BASE), [("tuned", adapter)], asked, recipe, on_progress=lambda *_: None)
     right = {one.item: one.score for one in answers if one.model == "tuned" and one.score is not None}
     facts_asked = [item for item in asked if item.leaf == LEAF]
     return Kept(
         seed=seed,
-        share=share,
+        way=way,
+        after=after,
         rows=rows,
         part=part,
         score=statistics.mean(right[item.id] for item in facts_asked),
@@ -263,21 +295,20 @@ def loss(adapter: Path, asked: Sequence[Item]) -> float:
 
 def table(found: Sequence[Kept]) -> Iterator[str]:
     """Means over the seeds, with 95 % intervals of the mean by the t distribution; `kept`: of the score before."""
-    before = {one.seed: one for one in found if one.share is None}
+    before = {(one.seed, one.way.held): one.score for one in found if one.after == 1}
     heads = "".join(f" {head:>22}" for head in ("right", "of it kept", "loss", "skills right"))
-    yield f"{'second phase':<12} {'replayed rows':>14}{heads}"
-    for share in (None, *sorted({one.share for one in found if one.share is not None})):
-        ones = [one for one in found if one.share == share]
+    yield f"{'':<32} {'replayed rows':>14}{heads}"
+    for name in dict.fromkeys(named(one) for one in found):
+        ones = [one for one in found if named(one) == name]
         parts = [
             interval([one.score for one in ones]),
-            interval([one.score / before[one.seed].score for one in ones]) if share is not None else "",
+            interval([one.score / before[one.seed, one.way.held] for one in ones]) if ones[0].after == 2 else "",
             interval([one.loss for one in ones]),
             interval([one.skill for one in ones]),
         ]
-        name = "none yet" if share is None else f"{share:.0%} replay"
         # All of the first phase's rows may be fewer than the share asks for.
         rows = f"{statistics.mean(one.rows for one in ones):.0f} = {statistics.mean(one.part for one in ones):.1%}"
-        yield f"{name:<12} {rows:>14} " + " ".join(f"{part:>22}" for part in parts)
+        yield f"{name:<32} {rows:>14} " + " ".join(f"{part:>22}" for part in parts)
 
 
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # two-sided, by degrees of freedom from 1

@@ -34,6 +34,7 @@ class Case:
     dora: bool = False
     dropout: float = 0.0
     rank: int = RANK
+    held: float | None = None  # OSF's effective rank, in the place of LoRA
 
 
 CASES = (
@@ -56,6 +57,9 @@ CASES = (
     Case("mistral", 640, 1728, 6, 10, 2, 20000, 768),
     Case("olmo2", 512, 1408, 4, 8, 8, 12000, 2048, half=True),
     Case("llama", 1024, 2816, 3, 16, 4, 16000, 3072),
+    Case("llama", 512, 1408, 6, 8, 8, 16000, 512, held=0.5),
+    Case("llama", 1024, 2816, 3, 16, 4, 16000, 1024, held=0.5),
+    Case("qwen2", 768, 2048, 6, 12, 4, 16000, 512, half=True, held=0.9),
 )
 
 
@@ -70,7 +74,7 @@ def main() -> None:
         expected = told.total - base
         error = expected / found - 1
         worst = max(worst, abs(error))
-        extra = (" DoRA" if case.dora else "") + (" dropout" if case.dropout else "")
+        extra = (" DoRA" if case.dora else "") + (" dropout" if case.dropout else "") + (" OSF" if case.held else "")
         print(
             f"  {case.kind:<12} {told.parameters / 1e6:>9.1f} M {'bfloat16' if case.half else 'float32':<9} "
             f"{case.row:>5}  {expected / 2**20:>6.0f} MB  {found / 2**20:>6.0f} MB  {error:+.0%}"
@@ -98,6 +102,7 @@ def compare(case: Case) -> tuple[estimate.Memory, int, int]:
         row_tokens=case.row,
         trained_tokens=int(case.row * case.trained),
         on_gpu=False,
+        effective_rank=case.held,
         dropout=case.dropout > 0,
     )
     return memory, told["peak"] - told["before"], told["before"]
@@ -113,7 +118,7 @@ def measured(case: Case) -> dict[str, object]:
     import numpy as np
     import torch
     from accelerate.accelerator import Accelerator
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, OSFConfig, PeftConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from instructlab_like.tuning.loss import token_losses
@@ -137,14 +142,16 @@ def measured(case: Case) -> dict[str, object]:
     config = AutoConfig.for_model(case.kind, **sizes, pad_token_id=0, bos_token_id=0, eos_token_id=0)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if case.half else torch.float32)
     keep_apart(model, torch.device("cpu"))
-    lora = LoraConfig(
+    adapter: PeftConfig = LoraConfig(
         task_type="CAUSAL_LM",
         r=case.rank,
         target_modules="all-linear",
         use_dora=case.dora,
         lora_dropout=case.dropout,
     )
-    prepared = accelerator.prepare_model(get_peft_model(model, lora))
+    if case.held:
+        adapter = OSFConfig(task_type="CAUSAL_LM", effective_rank=case.held, target_modules="all-linear")
+    prepared = accelerator.prepare_model(get_peft_model(model, adapter))
     prepared.train()
     trained = [parameter for parameter in prepared.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=0.0)

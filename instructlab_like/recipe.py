@@ -339,6 +339,21 @@ class LoraRecipe(Recipe):
     """Train the size of each weight column apart from its direction (DoRA, arXiv:2402.09353)."""
 
 
+EffectiveRank = Annotated[int, Field(strict=True, ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+
+
+class OsfRecipe(Recipe):
+    effective_rank: EffectiveRank | tuple[EffectiveRank, ...] = 0.5
+    """Singular directions of each matrix that are held as they are: a share, or a number; a list has one a phase."""
+    targets: str | tuple[str, ...] = "all-linear"
+    """Modules that are trained: `all-linear`, or names."""
+
+    def ranks(self, phases: int) -> tuple[float, ...]:
+        """What each phase holds."""
+        told = self.effective_rank
+        return told if isinstance(told, tuple) else (told,) * phases
+
+
 class PhaseRecipe(Recipe):
     name: Literal["knowledge", "skills", "stacked"]
     """Which of the dataset's phases; `stacked` is both at once, each sample one time."""
@@ -361,6 +376,8 @@ class TrainRecipe(Recipe):
     """A folder, or a hub name."""
     lora: LoraRecipe = LoraRecipe()
     """The adapter."""
+    osf: OsfRecipe | None = None
+    """In the place of `lora`: train at right angles to what the weights use most (OSF, arXiv:2504.07097)."""
     phases: tuple[PhaseRecipe, ...] = (PhaseRecipe(name="knowledge"), PhaseRecipe(name="skills"))
     """Phases in order; each starts from the adapter of the one before."""
     row_tokens: Annotated[int, Field(ge=64)] | None = None
@@ -413,6 +430,28 @@ class TrainRecipe(Recipe):
     """Cut the frozen base up over the processes (FSDP2), where it is too large for one GPU."""
     seed: int = 0
     """Of all that is drawn."""
+
+    @model_validator(mode="after")
+    def one_adapter(self) -> Self:
+        if self.osf is None:
+            return self
+        if self.lora != LoraRecipe():
+            raise ValueError("both osf and lora are set: leave one out")
+        ranks = self.osf.ranks(len(self.phases))
+        if len(ranks) != len(self.phases):
+            what = f"osf.effective_rank has {len(ranks)} entries for {len(self.phases)} phases"
+            raise ValueError(f"{what}: give one for each, or one for all")
+        if any(type(one) is not type(other) or one > other for one, other in pairwise(ranks)):
+            raise ValueError("osf.effective_rank falls from one phase to the next: hold as much or more, in one unit")
+        usual = TrainRecipe.model_construct()
+        for name, why in (
+            ("quantize", "a base in 4 bits cannot be taken apart by singular values"),
+            ("shard", "a base that is cut up cannot be taken apart by singular values"),
+            ("weight_decay", "it would shrink what the base knows"),
+        ):
+            if getattr(self, name) != getattr(usual, name):
+                raise ValueError(f"with osf, {name} cannot be {getattr(self, name)}: {why}")
+        return self
 
 
 class JudgeRecipe(TeacherRecipe):

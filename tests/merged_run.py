@@ -41,7 +41,7 @@ def write_adapter(folder: Path, base: Path, *, name: str = "", **told: object) -
     own = model.get_base_model()
     checkpoint.write(
         folder,
-        model,
+        checkpoint.Adapter.of(model),
         make_tokenizer(),
         base=Reference(name, None) if name else reference(str(base), own),
         weights_id=weights_id(own),

@@ -55,7 +55,7 @@ def train(adapter: Path, base: Path, **told: object) -> None:
         optimiser.zero_grad()
     checkpoint.write(
         adapter,
-        model,
+        checkpoint.Adapter.of(model),
         tokenizer,
         base=Reference("./base", None),
         weights_id=weights_id(model.get_base_model()),

@@ -36,13 +36,12 @@ import torch
 import transformers
 from accelerate.accelerator import Accelerator
 from accelerate.utils import set_seed
-from peft import set_peft_model_state_dict
 from transformers import PreTrainedTokenizerBase
 
 from instructlab_like import console
 from instructlab_like.errors import IlkError, InputError, ModelError, StoppedError
 from instructlab_like.recipe import TrainRecipe, load
-from instructlab_like.tuning import checkpoint, state
+from instructlab_like.tuning import checkpoint, orthogonal, state
 from instructlab_like.tuning.card import brief
 from instructlab_like.tuning.choice import Choice, choose
 from instructlab_like.tuning.estimate import duration
@@ -52,7 +51,7 @@ from instructlab_like.tuning.loss import AddUp, FloatArray, LossBook, alone, tok
 from instructlab_like.tuning.measures import BASELINE, HeldOutLoss, LeafLoss, teachers
 from instructlab_like.tuning.models import base_id, load_base
 from instructlab_like.tuning.phases import Phase, Rows, phase_names, rate, read_rows
-from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every, settled
+from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every, settled, shares
 from instructlab_like.tuning.progress import Extent, Progress
 from instructlab_like.tuning.separate import forward, keep_apart, lay
 from instructlab_like.tuning.shard import exchange, is_sharded
@@ -171,7 +170,9 @@ def train(recipe: TrainRecipe, args: argparse.Namespace, signals: Signals) -> No
         separation = keep_apart(model, accelerator.device, lora=config(recipe.lora), longest=longest)
         held_out = HeldOut.of(args.dataset, recipe, chat, packs=separation.packs, on_gpu=on_gpu, limit=limit)
     switches, row_tokens = settled(switches, recipe, accelerator, model, encoded, separation)
-    trainee = adapt(model, tokenizer, recipe, accelerator)
+    with busy("putting the adapter on", accelerator):
+        putting = orthogonal.adapt if recipe.osf else adapt
+        trainee = putting(model, tokenizer, recipe, accelerator)
     with busy("trying the first samples", accelerator):
         switches, agreement = switch_on(switches, recipe, trainee, encoded, row_tokens, packs=separation.packs)
     planned = plan(
@@ -236,7 +237,6 @@ def work(job: Job, planned: Plan, args: argparse.Namespace) -> None:
         name, folder = phase.recipe.name, job.checkpoints / phase.recipe.name
         if whole(folder, inputs, job.say):
             job.say(f"{name}: trained before from the same inputs, taken as it is")
-            checkpoint.restore(folder, job.trainee.adapted)
             done.append(state.read_history(folder))
             job.progress.skipped(name)
         else:
@@ -247,6 +247,7 @@ def work(job: Job, planned: Plan, args: argparse.Namespace) -> None:
         if job.leads:  # also of a phase that was finished before: the process may have been killed right here
             clear_away(job, phase, done[-1])
         accelerator.wait_for_everyone()
+        job.trainee.take_phase(folder)  # whoever trained it, and when: what goes on is what stands on the disk
     if job.leads and not whole(out / "adapter", planned.inputs[-1], job.say):
         save(out / "adapter", job, planned.phases, planned.inputs[-1], done)
     if job.leads:
@@ -349,14 +350,17 @@ def run(phase: Phase, inputs: str, job: Job, before: Sequence[state.History], of
     optimizer = accelerator.prepare_optimizer(
         torch.optim.AdamW(trainee.parameters, lr=phase.recipe.learning_rate, weight_decay=recipe.weight_decay)
     )
-    began_with = {name: tensor.clone() for name, tensor in checkpoint.weights(trainee.adapted).items()}
     history, guard, begun = state.History(), Guard(), 0
     found = latest(phase, inputs, job, before)
     if found:
+        torch.set_num_threads(found.state.threads)
+    trainee.begin(phase.number)
+    began_with = trainee.values()
+    if found:
+        trainee.take_step(found.folder)
         tensors = state.restore(found, trainee.adapted, optimizer)
         book.restore(tensors, leads=job.leads)
         history, guard, begun = found.state.history, Guard(found.state.recent), found.state.step
-        torch.set_num_threads(found.state.threads)
         state.set_random_states(tensors, accelerator)  # last: nothing random may happen before the next step
         job.say(f"{name}: goes on after step {begun} of {phase.steps}")
     elif not before:
@@ -383,6 +387,7 @@ def run(phase: Phase, inputs: str, job: Job, before: Sequence[state.History], of
             for group in optimizer.param_groups:
                 group["lr"] = speed
             optimizer.step()
+            trainee.stepped()
             optimizer.zero_grad()
             read = sum(len(sample.ids) for row in batch for sample in row)
             progress.step(step, nats, tokens, tokens=read, rate=speed, norm=norm)
@@ -468,6 +473,7 @@ def keep(
     if job.leads:
         state.save(
             state.folder_of(job.checkpoints, name, step),
+            trainee.adapter(),
             trainee.adapted,
             optimizer,
             state.State(
@@ -479,7 +485,7 @@ def keep(
                 recent=tuple(guard.recent),
                 history=history,
             ),
-            tensors=tensors,
+            tensors={**tensors, **trainee.beside()},
             base=trainee.base,
             weights_id=trainee.weights,
             inputs=inputs,
@@ -550,9 +556,9 @@ def conclude(
     for line in choice.lines():
         job.say(line)
     if choice.step == 0:
-        set_peft_model_state_dict(job.trainee.adapted, dict(begun))
+        job.trainee.set_values(begun)
     elif choice.step != phase.steps:
-        checkpoint.restore(state.folder_of(job.checkpoints, name, choice.step), job.trainee.adapted)
+        job.trainee.take_step(state.folder_of(job.checkpoints, name, choice.step))
     samples = job.book.last_seen(phase=name, add_up=adding_up(accelerator))
     return history.model_copy(update={"choice": choice, "samples": tuple(samples), "leaves": leaves_of(phase)})
 
@@ -570,22 +576,24 @@ def tell(out: Path, histories: Sequence[state.History]) -> None:
 
 def save(folder: Path, job: Job, phases: Sequence[Phase], inputs: str, histories: Sequence[state.History]) -> None:
     """Write the adapter as it stands after `phases`, with a card that says what it saw."""
-    lora, base, lines = job.recipe.lora, job.trainee.base, {}
+    base, lines, adapter = job.trainee.base, {}, job.trainee.adapter()
+    kind = "{} of rank {r}, alpha {lora_alpha}".format("DoRA" if job.recipe.lora.dora else "LoRA", **adapter.config)
+    if job.recipe.osf:
+        kind += f", trained by OSF of effective rank {shares(job.recipe.osf)}"
     for facts in (phase.facts() for phase in phases):
         lines[f"phase {facts.phase}"] = (
             f"{facts.samples:,} samples, {facts.trained_tokens:,} learnt tokens, {facts.epochs:g} epochs, "
             f"{facts.steps:,} steps, learning rate {facts.learning_rate:g}"
         )
-    adapter = f"{'DoRA' if lora.dora else 'LoRA'} of rank {lora.rank}, alpha {lora.alpha:g}"
     lines["inputs"] = f"`{inputs}` (digest of base, recipe and rows)"
     checkpoint.write(
         folder,
-        job.trainee.adapted,
+        adapter,
         job.trainee.tokenizer,
         base=base,
         weights_id=job.trainee.weights,
         inputs=inputs,
-        card=brief(base=base.name, revision=base.revision, adapter=adapter, lines=lines),
+        card=brief(base=base.name, revision=base.revision, adapter=kind, lines=lines),
         history=histories[-1].model_dump_json().encode(),
     )
 
@@ -646,11 +654,18 @@ def trackers_of(
             accelerator,
             recipe.trackers,
             recipe.project,
-            {"model": recipe.model, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "seed": recipe.seed},
+            {"model": recipe.model, **adapting(recipe), "seed": recipe.seed},
             folder=folder,
             run=args.run_folder.resolve().name,
             start=steps_made(planned, args.out / "checkpoints"),
         )
+
+
+def adapting(recipe: TrainRecipe) -> dict[str, float]:
+    """What trackers show of the adapter."""
+    if recipe.osf:
+        return {"effective_rank": recipe.osf.ranks(1)[0]}
+    return {"rank": recipe.lora.rank, "alpha": recipe.lora.alpha}
 
 
 def steps_made(planned: Plan, checkpoints: Path) -> int:

@@ -459,7 +459,8 @@ def planned(recipe: TrainRecipe, told: estimate.ModelShape, torch: machine.Torch
     return estimate.memory(
         told,
         rank=recipe.lora.rank,
-        targets=recipe.lora.targets,
+        effective_rank=recipe.osf.ranks(1)[0] if recipe.osf else None,
+        targets=(recipe.osf or recipe.lora).targets,
         dora=recipe.lora.dora,
         dtype_bytes=2 if half else 4,
         row_tokens=row,

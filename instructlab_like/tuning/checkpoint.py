@@ -42,6 +42,17 @@ class Reference(NamedTuple):
         return not self.name.startswith(".")
 
 
+class Adapter(NamedTuple):
+    """An adapter as PEFT lays it out: its tensors on the CPU by PEFT's names, and the fields of its configuration."""
+
+    tensors: dict[str, torch.Tensor]
+    config: dict[str, object]
+
+    @classmethod
+    def of(cls, model: PeftModel) -> Adapter:
+        return cls(weights(model), model.peft_config["default"].to_dict())
+
+
 class FileFacts(Record):
     size: int
     sha256: str
@@ -109,7 +120,7 @@ def remove(folder: Path) -> None:
 
 def write(
     folder: Path,
-    model: PeftModel,
+    adapter: Adapter,
     tokenizer: PreTrainedTokenizerBase,
     *,
     base: Reference,
@@ -123,17 +134,17 @@ def write(
     `base` names the model, and `weights_id` its weights. Raises StoppedError when the disk is full.
     """
     with writing(folder, inputs=inputs, base=weights_id) as scratch:
-        write_adapter(scratch, model, base)
+        write_adapter(scratch, adapter, base)
         tokenizer.save_pretrained(scratch)
         (scratch / CARD).write_text(card, encoding="utf-8")
         if history:
             (scratch / HISTORY).write_bytes(history)
 
 
-def write_adapter(folder: Path, model: PeftModel, base: Reference) -> None:
+def write_adapter(folder: Path, adapter: Adapter, base: Reference) -> None:
     """The two files of PEFT's layout."""
-    save_file(weights(model), folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_text(_config(model, base), encoding="utf-8")
+    save_file(adapter.tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / CONFIG).write_text(_config(adapter, base), encoding="utf-8")
 
 
 def weights(model: PeftModel) -> dict[str, torch.Tensor]:
@@ -175,10 +186,9 @@ def restore(folder: Path, model: PeftModel) -> None:
     set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
 
 
-def _config(model: PeftModel, base: Reference) -> str:
+def _config(adapter: Adapter, base: Reference) -> str:
     """PEFT's own fields, with sets in order: PEFT writes them in hash order, which differs from run to run."""
-    config = model.peft_config["default"].to_dict()
-    config = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
+    config = {name: sorted(value) if isinstance(value, set) else value for name, value in adapter.config.items()}
     config |= {"base_model_name_or_path": base.name, "revision": base.revision, "inference_mode": True}
     return json.dumps(config, indent=2, sort_keys=True) + "\n"
 

@@ -95,7 +95,9 @@ def combine(
     if how == "linear" and rank >= sum(ranks):
         hold(whole, EXACT, "combined", adapters[0])
     facts = Combined(len(prompts), sum(map(len, prompts)), rank, kept, whole, Agreement(0.0, 0.0, 1.0))
-    checkpoint.write(folder, parts, tokenizer, base=named, weights_id=own, inputs=inputs, card=card(facts))
+    checkpoint.write(
+        folder, checkpoint.Adapter.of(parts), tokenizer, base=named, weights_id=own, inputs=inputs, card=card(facts)
+    )
     again, _ = load_base(base, torch.float32)
     files = agreement(found, logits(load_adapter(again, folder, NAME), prompts))
     hold(files, EXACT, "as files", folder)

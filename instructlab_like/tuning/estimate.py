@@ -138,6 +138,7 @@ class Memory(Record):
     rank: int
     targets: str | tuple[str, ...]
     dora: bool
+    effective_rank: int | float | None
     dropout: bool
     block_mask: bool
     longest: int | None
@@ -352,6 +353,7 @@ def memory(
     row_tokens: int,
     trained_tokens: int,
     on_gpu: bool,
+    effective_rank: float | None = None,
     dropout: bool = False,
     block_mask: bool = False,
     longest: int | None = None,
@@ -361,8 +363,10 @@ def memory(
     quantized: bool = False,
     processes: int = 1,
 ) -> Memory:
-    """Count the bytes of a LoRA step on one device at the moment when most is held.
+    """Count the bytes of a training step on one device at the moment when most is held.
 
+    With `effective_rank` (OSF) all directions of a matrix but so many are trained, or but that share, and `rank` says
+    nothing; else it is LoRA's, or DoRA's.
     `dtype_bytes`: 4 for float32; 2 for a base in bfloat16 under autocast. `trained_tokens`: of a row; only these have
     logits. `block_mask`: samples are kept apart by a mask over the row (`Separation.backend`). `longest`: tokens of the
     longest sample, of which models with soft caps hold the square; None: a quarter of the row. `recompute`, `chunked`,
@@ -371,8 +375,12 @@ def memory(
     gradients of the rows before.
     Raises RecipeError for targets that the model does not have.
     """
-    chosen = targeted(shape, targets)
+    chosen = targeted(shape, targets, "osf" if effective_rank else "lora")
+    loose = [(one, n, free(one, effective_rank)) for one, n in chosen] if effective_rank else []
     trained = sum((rank * (one.inputs + one.outputs) + (one.outputs if dora else 0)) * n for one, n in chosen)
+    if effective_rank:
+        trained = sum(left * (one.inputs + one.outputs + 1) * n for one, n, left in loose)
+        rank = 2 * max(left for _, _, left in loose)  # of a layer's sum of what is trained and what it was at first
     inside = [one for one, _ in chosen if one not in shape.ends]
     copies = trained * 2 if dtype_bytes == 2 else 0  # autocast keeps the adapter in half precision, too
     apart = (dropout or dtype_bytes == 2) and not fused
@@ -388,6 +396,8 @@ def memory(
     activations = sum(
         int(size * n * row_tokens * (1 + (heap if size * row_tokens < MAPPED else 0))) for size, n in sizes
     )
+    # OSF writes both factors of that sum out, for each layer.
+    activations += sum(2 * left * (one.inputs + one.outputs) * 4 * n for one, n, left in loose)
     if dropout:  # its masks, which a CPU keeps as factors in float32; they were not measured to be held twice
         activations += sum(one.inputs * (1 if on_gpu else 4) * n for one, n in chosen) * row_tokens
     passing = transient(shape, inside, rank, row_tokens, dora=dora)
@@ -396,7 +406,8 @@ def memory(
         slopes = 2 * trained_tokens * shape.hidden * 4
         logits = slopes + LOGIT * min(trained_tokens, max(1, CHUNK // (4 * shape.vocabulary))) * shape.vocabulary
     weights = frozen(shape, dtype_bytes, quantized=quantized, processes=processes)
-    held = weights + trained * sum(ADAPTER.values()) + copies + activations + max(logits, passing)
+    weights += sum(apart_again(one, left) * 4 * n for one, n, left in loose)
+    all_of_it = weights + trained * sum(ADAPTER.values()) + copies + activations + max(logits, passing)
     return Memory(
         weights=weights,
         adapter=trained * ADAPTER["weights"] + copies,
@@ -404,12 +415,13 @@ def memory(
         moments=trained * ADAPTER["moments"],
         activations=activations + max(0, passing - logits),
         logits=logits,
-        overhead=ON_GPU + int(SLACK * held) if on_gpu else ON_CPU,
+        overhead=ON_GPU + int(SLACK * all_of_it) if on_gpu else ON_CPU,
         parameters=shape.parameters,
         trained=trained,
         rank=rank,
         targets=targets if isinstance(targets, str) else tuple(targets),
         dora=dora,
+        effective_rank=effective_rank,
         dropout=dropout,
         block_mask=block_mask,
         longest=longest,
@@ -424,6 +436,24 @@ def memory(
         on_gpu=on_gpu,
         shape=shape,
     )
+
+
+def held(every: int, effective_rank: float) -> int:
+    """Directions that OSF holds of all those of a matrix; PEFT's rule."""
+    return min(every, int(every * effective_rank) if effective_rank < 1 else int(effective_rank))
+
+
+def free(one: Linear, effective_rank: float) -> int:
+    """Directions of a matrix that OSF trains."""
+    every = min(one.inputs, one.outputs)
+    return every - held(every, effective_rank)
+
+
+def apart_again(one: Linear, left: int) -> int:
+    """Numbers, in float32, that OSF keeps beside a matrix: what it trains as it was, what it holds of the long side."""
+    every = min(one.inputs, one.outputs)
+    beside = (every - left) * max(one.inputs, one.outputs) if one.inputs != one.outputs else 0
+    return left * (one.inputs + one.outputs + 1) + beside
 
 
 def frozen(shape: ModelShape, dtype_bytes: int, *, quantized: bool, processes: int) -> int:
@@ -441,7 +471,7 @@ def frozen(shape: ModelShape, dtype_bytes: int, *, quantized: bool, processes: i
     return min(whole, whole // processes + gathered * dtype_bytes)
 
 
-def targeted(shape: ModelShape, targets: str | Sequence[str]) -> list[tuple[Linear, int]]:
+def targeted(shape: ModelShape, targets: str | Sequence[str], section: str = "lora") -> list[tuple[Linear, int]]:
     """The matrices that get an adapter, and how often each is there; PEFT's rules."""
     every = [(one, shape.layers) for one in shape.linears]
     if targets == "all-linear":
@@ -458,11 +488,11 @@ def targeted(shape: ModelShape, targets: str | Sequence[str]) -> list[tuple[Line
         chosen = [(one, n) for one, n in every if meant(one.name)]
     except re.error as error:
         what = f"is no regular expression: {error}"
-        raise RecipeError(what, where="lora.targets", fix="'all-linear', or a list of names") from error
+        raise RecipeError(what, where=f"{section}.targets", fix="'all-linear', or a list of names") from error
     if not chosen:
         known = ", ".join(one.name.rpartition(".")[2] for one, _ in every)
         what = f"no module of the model is called {targets if isinstance(targets, str) else ', '.join(targets)}"
-        raise RecipeError(what, where="lora.targets", fix=f"'all-linear', or names of: {known}")
+        raise RecipeError(what, where=f"{section}.targets", fix=f"'all-linear', or names of: {known}")
     return chosen
 
 
@@ -556,7 +586,7 @@ def smaller(told: Memory, available: int) -> Memory | None:
         fitting = next((found for found in repeated if found.total <= available), None)
         return fitting or smaller(repeated[-1], available)
     rows = [rows for rows in reversed(ROWS) if rows < told.row_tokens]
-    ranks = [rank for rank in reversed(RANKS) if rank < told.rank]
+    ranks = [rank for rank in reversed(RANKS) if rank < told.rank and not told.effective_rank]
     tries = [(row, told.rank) for row in rows if row >= SHORT]
     tries += [(told.row_tokens, rank) for rank in ranks] + [(row, told.rank) for row in rows if row < SHORT]
     tries += [(row, rank) for rank in ranks for row in rows]
@@ -565,7 +595,7 @@ def smaller(told: Memory, available: int) -> Memory | None:
 
 def packed(told: Memory, available: int) -> Memory | None:
     """The nearest setting that fits on a GPU with the base in 4 bits; None if none does."""
-    if not told.on_gpu or told.quantized or told.processes > 1 or told.shape.stored is not None:
+    if not told.on_gpu or told.quantized or told.effective_rank or told.processes > 1 or told.shape.stored is not None:
         return None
     other = again(told, told.row_tokens, told.rank, quantized=True)
     return other if other.total <= available else smaller(other, available)
@@ -584,6 +614,7 @@ def again(
         row_tokens=row_tokens,
         trained_tokens=math.ceil(told.trained_tokens * row_tokens / told.row_tokens),
         on_gpu=told.on_gpu,
+        effective_rank=told.effective_rank,
         dropout=told.dropout,
         block_mask=told.block_mask,
         longest=told.longest and min(told.longest, row_tokens),
@@ -599,6 +630,8 @@ def least(told: Memory, available: int) -> str:
     """Why no setting would do."""
     if told.weights > available:
         return f"and its weights alone take {gigabytes(told.weights)} GB: choose a smaller model"
+    if told.effective_rank:
+        return "whatever the rows: hold more directions with osf.effective_rank, or train a LoRA adapter"
     return "whatever the rows and the rank: choose a smaller model"
 
 

@@ -12,7 +12,7 @@ from accelerate.accelerator import Accelerator
 from transformers import PreTrainedModel
 
 from instructlab_like.errors import InputError
-from instructlab_like.recipe import TrainRecipe
+from instructlab_like.recipe import OsfRecipe, TrainRecipe
 from instructlab_like.records import Row, digest, plain
 from instructlab_like.tuning.estimate import Fit, Memory, Recompute, UnknownModelError, fits, memory, shape
 from instructlab_like.tuning.hub import place_of
@@ -152,6 +152,9 @@ def settings(recipe: TrainRecipe, phase: Phase) -> dict[str, object]:
     names = {"lora", "warmup", "schedule", "weight_decay", "clip", "seed"}
     names |= {"choose", "protect", "protect_margin"}
     kept = recipe.model_dump(mode="json", include=names)
+    if recipe.osf:
+        ranks = recipe.osf.ranks(len(recipe.phases))
+        kept["osf"] = {"targets": recipe.osf.targets, "ranks": [ranks[0], ranks[phase.number]]}
     return {**kept, "save_every": save_every(recipe, phase), "packs": phase.packs, **plain(phase.facts())}
 
 
@@ -192,13 +195,18 @@ def describe(
 def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: Separation) -> Iterator[str]:
     accelerator = trainee.accelerator
     trained, total = trainee.adapted.get_nb_trainable_parameters()  # which counts those that are packed, two a byte
-    lora = recipe.lora
+    lora, osf = recipe.lora, recipe.osf
     kind = "DoRA" if lora.dora else "LoRA"
     scale = f"alpha {lora.alpha:g}" + (" over the root of the rank" if lora.rslora else "")
-    targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
+    wanted = osf.targets if osf else lora.targets
+    targets = wanted if isinstance(wanted, str) else ", ".join(wanted)
     kept = "kept as they are" if recipe.quantize == "none" else f"kept in 4 bits ({recipe.quantize})"
     yield f"model      {recipe.model}, {total - trained:,} parameters, {kept}"
-    yield f"adapter    {kind} of rank {lora.rank}, {scale}, on {targets}: {trained:,} parameters to train"
+    if osf:
+        yield f"adapter    orthogonal subspaces (OSF) on {targets}: {trained:,} parameters to train; each phase holds"
+        yield f"           the first {shares(osf)} of each matrix's directions, and all leaves as a LoRA adapter"
+    else:
+        yield f"adapter    {kind} of rank {lora.rank}, {scale}, on {targets}: {trained:,} parameters to train"
     threads = f", {several(torch.get_num_threads(), 'thread')}" if accelerator.device.type == "cpu" else ""
     dtype = str(working_type(accelerator)).removeprefix("torch.")
     cut = ", the base cut up over them" if is_sharded(trainee.adapted) else ""
@@ -211,6 +219,11 @@ def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: 
         yield "           warning: the chat template ends no answer with a special token, so none teaches to stop"
     if chat.dated:
         yield "           note: the chat template writes today's date into prompts, so the adapter depends on the day"
+
+
+def shares(osf: OsfRecipe) -> str:
+    """What the phases hold, as people write it."""
+    return ", then ".join(f"{one:.0%}" if one < 1 else f"{one:,}" for one in osf.ranks(1))
 
 
 def _phase_lines(recipe: TrainRecipe, phase: Phase) -> Iterator[str]:
@@ -281,7 +294,8 @@ def needs(
         return memory(
             shape(folder),
             rank=recipe.lora.rank,
-            targets=recipe.lora.targets,
+            effective_rank=recipe.osf.ranks(1)[0] if recipe.osf else None,
+            targets=(recipe.osf or recipe.lora).targets,
             dora=recipe.lora.dora,
             dtype_bytes=2 if working_type(accelerator) == torch.bfloat16 else 4,
             row_tokens=row_tokens,

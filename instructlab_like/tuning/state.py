@@ -102,6 +102,7 @@ def is_step(folder: Path) -> bool:
 
 def save(
     folder: Path,
+    adapter: checkpoint.Adapter,
     model: PeftModel,
     optimizer: torch.optim.Optimizer,
     state: State,
@@ -111,9 +112,10 @@ def save(
     weights_id: str,
     inputs: str,
 ) -> None:
-    """Write a checkpoint; `tensors` are random states and whatever else is to come back with it."""
+    """Write a checkpoint: `adapter` as which `model` leaves, the optimizer over its parameters, and `tensors`: random
+    states and whatever else is to come back with them."""
     with checkpoint.writing(folder, inputs=inputs, base=weights_id) as scratch:
-        checkpoint.write_adapter(scratch, model, base)
+        checkpoint.write_adapter(scratch, adapter, base)
         save_file({**tensors, **_moments(model, optimizer)}, scratch / TENSORS)
         (scratch / STATE).write_text(state.model_dump_json() + "\n", encoding="utf-8")
 
@@ -149,8 +151,7 @@ def expect_same_machine(found: Found, *, processes: int) -> None:
 
 
 def restore(found: Found, model: PeftModel, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Set adapter and optimizer to what they were, bit by bit; gives all other tensors of the checkpoint."""
-    checkpoint.restore(found.folder, model)
+    """Set the optimizer of `model` to what it was, bit by bit; gives all other tensors of the checkpoint."""
     tensors = load_file(found.folder / TENSORS)
     told = optimizer.state_dict()
     for number, (name, _) in enumerate(_trained(model)):

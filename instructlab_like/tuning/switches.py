@@ -146,7 +146,13 @@ def forced(recipe: TrainRecipe) -> list[str]:
 def refusals(recipe: TrainRecipe, wanted: Switches, accelerator: Accelerator) -> Iterator[tuple[str, str]]:
     """Switches that neither this machine nor the rest of the recipe allows, and why."""
     lora, device = recipe.lora, accelerator.device
-    if wanted.compile and (why := cannot_compile(device.type)):
+    if wanted.fused and recipe.osf:
+        yield "fused_lora", "the adapter is no LoRA while it is trained: osf"
+    if wanted.float8 and recipe.osf:
+        yield "float8", "osf takes the base's matrices apart by singular values"
+    if wanted.compile and recipe.osf:
+        yield "compile", "osf projects gradients as they are made"
+    elif wanted.compile and (why := cannot_compile(device.type)):
         yield "compile", why
     elif wanted.compile and recipe.shard:
         yield "compile", "the base is cut up over processes"

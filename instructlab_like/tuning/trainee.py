@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate.accelerator import Accelerator
 from accelerate.utils import parse_flag_from_env, set_seed
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from instructlab_like.errors import InputError, RecipeError
 from instructlab_like.recipe import LoraRecipe, TrainRecipe
+from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.checkpoint import Reference
 from instructlab_like.tuning.models import reference, weights_id
 from instructlab_like.tuning.shard import shard
@@ -35,6 +37,35 @@ class Trainee:
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+
+    def begin(self, phase: int) -> None:
+        """Make ready for a phase of the recipe, counted from 0."""
+
+    def stepped(self) -> None:
+        """Make good what a step of the optimizer may have broken."""
+
+    def values(self) -> dict[str, torch.Tensor]:
+        """A copy of all that a phase trains."""
+        return {name: tensor.clone() for name, tensor in checkpoint.weights(self.adapted).items()}
+
+    def set_values(self, values: Mapping[str, torch.Tensor]) -> None:
+        set_peft_model_state_dict(self.adapted, dict(values))
+
+    def adapter(self) -> checkpoint.Adapter:
+        """As which the model leaves: a LoRA adapter of the base."""
+        return checkpoint.Adapter.of(self.adapted)
+
+    def beside(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint on the way needs beside the adapter to come back to these values."""
+        return {}
+
+    def take_step(self, folder: Path) -> None:
+        """Set the values to those of a checkpoint of the phase under way, bit by bit."""
+        checkpoint.restore(folder, self.adapted)
+
+    def take_phase(self, folder: Path) -> None:
+        """Go on from a finished phase."""
+        checkpoint.restore(folder, self.adapted)
 
 
 def start(recipe: TrainRecipe, out: Path) -> Accelerator:

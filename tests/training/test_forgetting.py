@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.forgetting import Kept, Trial, facts, interval, measured, skills, table, unseen
+from benchmarks.forgetting import Kept, Trial, Way, facts, interval, measured, skills, table, unseen
 
 SMALL = Trial(skill_rows=360, second_epochs=3)
 
@@ -24,11 +24,11 @@ def found(lora: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Ke
             patch.setattr(sys, "argv", ["lora.py", *arguments])
             return int(lora.main())
 
-    return list(measured(SMALL, (0.0, 0.05), run, seed=0, folder=tmp_path_factory.mktemp("forgetting")))
+    return list(measured(SMALL, (Way(), Way(0.05)), run, seed=0, folder=tmp_path_factory.mktemp("forgetting")))
 
 
 def test_the_first_phase_is_learnt(found: list[Kept]) -> None:
-    assert found[0].share is None
+    assert found[0].after == 1
     assert found[0].score >= 0.8
 
 
@@ -69,12 +69,12 @@ def test_no_held_out_question_is_trained() -> None:
 
 def test_the_table_has_an_interval_over_seeds_and_the_part_that_is_kept() -> None:
     found = [
-        Kept(seed=seed, share=share, rows=rows, part=rows / 1000, score=score, loss=1.0, skill=0.5)
-        for seed, before, after in ((0, 0.8, 0.4), (1, 0.9, 0.45))
-        for share, rows, score in ((None, 0, before), (0.05, 50, after))
+        Kept(seed=seed, way=Way(share), after=after, rows=rows, part=rows / 1000, score=score, loss=1.0, skill=0.5)
+        for seed, first, second in ((0, 0.8, 0.4), (1, 0.9, 0.45))
+        for after, share, rows, score in ((1, 0.0, 0, first), (2, 0.05, 50, second))
     ]
     head, first, second = table(found)
-    assert head.split()[:5] == ["second", "phase", "replayed", "rows", "right"]
+    assert head.split()[:3] == ["replayed", "rows", "right"]
     assert "0.850 [" in first
     assert "5% replay" in second
     assert "50 = 5.0%" in second

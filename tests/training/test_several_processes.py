@@ -64,14 +64,25 @@ def expect_same(one: Path, other: Path) -> None:
             assert (mine.tokens, mine.step) == (theirs.tokens, theirs.step)
 
 
-@pytest.mark.parametrize("shard", [False, True], ids=["whole", "cut-up"])
+ORTHOGONAL = {"lora": {}, "osf": {"effective_rank": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "2 processes, 1 thread"),
+        ({"shard": True}, "2 processes, the base cut up over them"),
+        (ORTHOGONAL, "orthogonal subspaces"),
+    ],
+    ids=["whole", "cut-up", "orthogonal"],
+)
 def test_two_processes_train_what_one_does(
-    shard: bool, arguments: Callable[..., list[str]], train: Callable[..., int], tmp_path: Path
+    told: dict[str, object], said: str, arguments: Callable[..., list[str]], train: Callable[..., int], tmp_path: Path
 ) -> None:
-    done = in_two(arguments("two", shard=shard, **TOLD))
+    done = in_two(arguments("two", **TOLD | told))
     assert done.returncode == 0, done.stderr
-    assert ("2 processes, the base cut up over them" if shard else "2 processes, 1 thread") in done.stdout
-    assert train("one", **TOLD) == 0
+    assert said in done.stdout
+    assert train("one", **TOLD | told | {"shard": False}) == 0
     plans = [(tmp_path / out / "plan.jsonl").read_text() for out in ("one", "two")]
     assert plans[0] == plans[1]
     plan = json.loads(plans[0].splitlines()[0])

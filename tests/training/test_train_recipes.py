@@ -22,7 +22,8 @@ from instructlab_like.tuning.tokens import Encoded
 
 TRAINING = Path(__file__).parents[2] / "training"
 RECIPES = sorted((TRAINING / "recipes").glob("*.yaml"))
-PHASES = {"lab": ("knowledge", "skills"), "lab-stacked": ("stacked",), "tiny_base": ("knowledge", "skills")}
+TWO = ("knowledge", "skills")
+PHASES = {"lab": TWO, "lab-orthogonal": TWO, "lab-stacked": ("stacked",), "tiny_base": TWO}
 SAMPLES, LENGTH, CONTEXT = 96, 100, 512
 
 
@@ -69,7 +70,15 @@ def test_lab_keeps_the_relations_of_its_source() -> None:
     assert phased.model_dump(include=same) == stacked.model_dump(include=same)
 
 
-@pytest.mark.parametrize("name", ["lab", "lab-stacked"])
+def test_orthogonal_subspaces_take_the_rates_of_the_source_and_no_replay() -> None:
+    path = TRAINING / "recipes" / "lab-orthogonal.yaml"
+    recipe, generate = load(TrainRecipe, path, {}), load(GenerateRecipe, path, {})
+    assert [(phase.epochs, phase.learning_rate) for phase in recipe.phases] == [(7, 2e-5), (10, 6e-6)]
+    assert recipe.osf
+    assert (generate.knowledge_share, generate.replay_share) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["lab", "lab-orthogonal", "lab-stacked"])
 def test_the_recipes_of_lab_name_their_sources(name: str) -> None:
     text = (TRAINING / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     assert re.search(r"arXiv:\d{4}\.\d{5}", text)

@@ -44,7 +44,7 @@ def written(folder: Path, model: PeftModel | None = None, tokenizer: object = TO
     named = Reference(base, None)
     checkpoint.write(
         folder,
-        model or adapted(),
+        checkpoint.Adapter.of(model or adapted()),
         tokenizer,  # type: ignore[arg-type]
         base=named,
         weights_id="weights:0",

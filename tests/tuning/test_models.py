@@ -36,7 +36,15 @@ def save_adapter(folder: Path, *, layers: int = 2, hidden: int = 32, seed: int =
     model = make_model(layers=layers, hidden=hidden)
     torch.manual_seed(seed)
     model = get_peft_model(model, config)
-    checkpoint.write(folder, model, make_tokenizer(), base=Reference("a/b", None), weights_id="", inputs="x", card="")
+    checkpoint.write(
+        folder,
+        checkpoint.Adapter.of(model),
+        make_tokenizer(),
+        base=Reference("a/b", None),
+        weights_id="",
+        inputs="x",
+        card="",
+    )
     return folder
 
 
@@ -229,7 +237,7 @@ def trained(folder: Path, base: Path, **told: object) -> PeftModel:
     adapted = get_peft_model(model, LoraConfig(**config))
     checkpoint.write(
         folder,
-        adapted,
+        checkpoint.Adapter.of(adapted),
         tokenizer,
         base=reference(str(base), model),
         weights_id=weights_id(model),

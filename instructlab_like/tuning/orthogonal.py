@@ -1,0 +1,281 @@
+"""Orthogonal subspace fine-tuning (OSF; arXiv:2504.07097), as PEFT has it: continual training without replay.
+
+A phase takes each matrix apart as it then stands, by singular values. The first directions, which the weights use most,
+are held; the rest is trained, at right angles to them. What has been learnt is a sum of products of low rank: it leaves
+as an ordinary LoRA adapter of the base. A phase begins from the checkpoint of the one before it, with that added to the
+weights in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from accelerate.accelerator import Accelerator
+from accelerate.utils import set_seed
+from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
+from peft.tuners.osf import OSFLayer
+from peft.tuners.osf.utils import decompose_weight_matrix
+from safetensors.torch import load_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from instructlab_like.errors import ModelError, RecipeError
+from instructlab_like.recipe import OsfRecipe, TrainRecipe
+from instructlab_like.tuning import checkpoint, state
+from instructlab_like.tuning.estimate import held
+from instructlab_like.tuning.models import reference, weights_id
+from instructlab_like.tuning.trainee import Trainee
+
+NAME = "default"
+TRAINED = ("U_low", "S_low", "V_low")  # PEFT's names of what a layer trains: (outputs, r), (r), (r, inputs)
+PLACE = "base_model.model."  # PEFT's prefix of a module's name
+BESIDE = "osf."  # begins the names of what is trained, in a checkpoint on the way
+
+
+class Update(NamedTuple):
+    """What is added to a matrix, as the product of `left` (outputs, rank) and `right` (rank, inputs)."""
+
+    left: torch.Tensor
+    right: torch.Tensor
+
+
+@dataclass
+class Course:
+    """How far training is: what finished phases add to the base's weights, by module, whether another one is under way,
+    and how many directions that one holds beyond those of the first."""
+
+    earlier: dict[str, Update] = field(default_factory=dict)
+    under_way: bool = False
+    more: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrthogonalTrainee(Trainee):
+    """A base whose matrices are taken apart anew in each phase. There are two phases at most, so that a phase finds the
+    base's own weights where it adds what is earlier. `ranks`: what each phase of the recipe holds."""
+
+    ranks: tuple[float, ...] = ()
+    course: Course = field(default_factory=Course)
+
+    def begin(self, phase: int) -> None:
+        for name, layer in self.layers():
+            if name in self.course.earlier:
+                left, right = (one.to(weight(layer)) for one in self.course.earlier[name])
+                weight(layer).data += left @ right
+                take_apart(layer)
+            self.course.more[name] = held(min(weight(layer).shape), self.ranks[phase]) - layer.effective_rank[NAME]
+        self.course.under_way = True
+
+    def project_gradients(self) -> None:
+        """Onto what the phase under way may change, for the phases that hold more than PEFT knows of."""
+
+        def hook(gradient: torch.Tensor, name: str, layer: OSFLayer, part: str) -> torch.Tensor:
+            more = self.course.more.get(name, 0)
+            return within(layer, part, gradient, more) if more else gradient
+
+        for name, layer in self.layers():
+            for part in TRAINED:
+                parts(layer)[part].register_hook(partial(hook, name=name, layer=layer, part=part))
+
+    def values(self) -> dict[str, torch.Tensor]:
+        return {
+            f"{name}.{part}": parts(layer)[part].detach().cpu().clone()
+            for name, layer in self.layers()
+            for part in TRAINED
+        }
+
+    def set_values(self, values: Mapping[str, torch.Tensor]) -> None:
+        for name, layer in self.layers():
+            for part in TRAINED:
+                parts(layer)[part].data.copy_(values[f"{name}.{part}"])
+
+    @torch.no_grad()
+    def stepped(self) -> None:
+        """Take out of a step what lies along the held directions: PEFT does so with gradients, of which AdamW makes a
+        step in other directions."""
+        for name, layer in self.layers():
+            hold(layer, self.course.more[name])
+
+    def adapter(self) -> checkpoint.Adapter:
+        layers = dict(self.layers())
+        updates = {name: self._update(name, layer) for name, layer in layers.items()}
+        rank = max(update.left.shape[1] for update in updates.values())
+        tensors: dict[str, torch.Tensor] = {}
+        for name, update in updates.items():
+            left, right = padded(update, rank)
+            tensors |= {f"{PLACE}{name}.lora_A.weight": right, f"{PLACE}{name}.lora_B.weight": left}
+        told = cast("OSFConfig", self.adapted.peft_config[NAME])
+        lora = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=rank, target_modules=told.target_modules)
+        return checkpoint.Adapter({name: tensors[name] for name in sorted(tensors)}, lora.to_dict())  # type: ignore[no-untyped-call]
+
+    def beside(self) -> dict[str, torch.Tensor]:
+        return {f"{BESIDE}{name}": tensor for name, tensor in self.values().items()}
+
+    def take_step(self, folder: Path) -> None:
+        checkpoint.verify(folder)
+        found = load_file(folder / state.TENSORS)
+        self.set_values({name.removeprefix(BESIDE): one for name, one in found.items() if name.startswith(BESIDE)})
+
+    def take_phase(self, folder: Path) -> None:
+        checkpoint.verify(folder)
+        found = load_file(folder / checkpoint.WEIGHTS)
+        self.course.earlier = {
+            name: Update(found[f"{PLACE}{name}.lora_B.weight"], found[f"{PLACE}{name}.lora_A.weight"])
+            for name, _ in self.layers()
+        }
+        self.course.under_way = False
+
+    def _update(self, name: str, layer: OSFLayer) -> Update:
+        earlier = self.course.earlier.get(name)
+        if not self.course.under_way and earlier:
+            return earlier
+        return compact([*([earlier] if earlier else []), own(layer, self.course.more.get(name, 0))])
+
+    def layers(self) -> Iterator[tuple[str, OSFLayer]]:
+        for name, module in self.adapted.named_modules():
+            if isinstance(module, OSFLayer):
+                yield name.removeprefix(PLACE), module
+
+
+def adapt(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recipe: TrainRecipe, accelerator: Accelerator
+) -> OrthogonalTrainee:
+    """Take the matrices of a base apart. Raises RecipeError for targets that the model does not have or that nothing is
+    left of to train, ModelError for layers of other kinds than torch's Linear."""
+    assert recipe.osf
+    named, weights = reference(recipe.model, model), weights_id(model)
+    set_seed(recipe.seed)
+    try:
+        adapted = get_peft_model(model, config(recipe.osf))
+    except ValueError as error:
+        fix = "'all-linear', or names of the model's layers"
+        raise RecipeError(str(error), where="train.osf.targets", fix=fix) from error
+    expect_trainable(adapted, model, recipe.osf)
+    ranks = recipe.osf.ranks(len(recipe.phases))
+    trainee = OrthogonalTrainee(recipe.model, named, weights, adapted, adapted, tokenizer, accelerator, ranks)
+    trainee.project_gradients()
+    if model.dtype != torch.float32:  # PEFT rounds what it takes apart to the type of the weights
+        for _, layer in trainee.layers():
+            take_apart(layer)
+    prepared = accelerator.prepare_model(adapted)
+    return replace(trainee, prepared=prepared)
+
+
+def config(osf: OsfRecipe) -> OSFConfig:
+    targets = osf.targets if isinstance(osf.targets, str) else list(osf.targets)
+    return OSFConfig(task_type="CAUSAL_LM", effective_rank=osf.ranks(1)[0], target_modules=targets)
+
+
+def expect_trainable(adapted: PeftModel, model: PreTrainedModel, osf: OsfRecipe) -> None:
+    words = model.get_input_embeddings()
+    for name in cast("list[str]", adapted.base_model.targeted_module_names):
+        layer = adapted.base_model.get_submodule(f"model.{name}")
+        if not isinstance(layer, OSFLayer):
+            what = f"{name} is of the kind {type(layer).__name__}, and OSF takes apart only torch.nn.Linear"
+            raise ModelError(what, where="train.osf.targets", fix="name layers of that kind, or train a LoRA adapter")
+        if weight(layer) is words.weight:
+            what = f"{name} shares its weights with the words that are read"
+            raise RecipeError(what, where="train.osf.targets", fix="leave it out: all-linear does")
+        every, most = min(weight(layer).shape), osf.ranks(1)[-1]
+        if held(every, most) == every:
+            what = f"holds all {every:,} directions of {name}: nothing is left to train"
+            raise RecipeError(what, where="train.osf.effective_rank", fix="a share below 1, such as 0.5")
+
+
+# --- one matrix -----------------------------------------------------------------------------------------------------
+
+
+def weight(layer: OSFLayer) -> torch.Tensor:
+    return cast("torch.Tensor", layer.get_base_layer().weight)
+
+
+def parts(layer: OSFLayer) -> torch.nn.ParameterDict:
+    """What is trained of it, by the names of `TRAINED`."""
+    return cast("torch.nn.ParameterDict", layer.osf_svd_params[NAME])
+
+
+def take_apart(layer: OSFLayer) -> None:
+    """Take the layer's matrix apart as it stands now, into the tensors that are there: processes exchange gradients of
+    these very parameters."""
+    found = decompose_weight_matrix(weight(layer).data.float(), top_k=layer.effective_rank[NAME])
+    for part in TRAINED:
+        parts(layer)[part].data.copy_(found[part].data)
+        getattr(layer, f"_osf_{part}_init")[NAME].copy_(found[part].data)
+    for part in ("U_high", "V_high"):
+        kept = getattr(layer, f"_osf_{part}")
+        if NAME in kept:  # only of a side that is longer than the matrix has directions
+            kept[NAME].copy_(found[part])
+
+
+def within(layer: OSFLayer, part: str, change: torch.Tensor, more: int) -> torch.Tensor:
+    """What of a change, or of a gradient, a phase may make: at right angles to all held directions, and nothing of the
+    first `more` that it trained were fewer held.
+
+    PEFT keeps the held directions only of a side longer than the matrix has directions; of the other, the first values
+    of what is trained span all the rest.
+    """
+    first = getattr(layer, f"_osf_{part}_init")[NAME]
+    if part == "S_low":
+        return torch.cat([torch.zeros_like(change[:more]), change[more:]])
+    if part == "V_low":
+        high = _kept(layer, "V_high")
+        return _across(first.T, high if high is None else high.T, change.T, more).T
+    return _across(first, _kept(layer, "U_high"), change, more)
+
+
+def _kept(layer: OSFLayer, side: str) -> torch.Tensor | None:
+    kept = getattr(layer, f"_osf_{side}")
+    return kept[NAME] if NAME in kept else None  # noqa: SIM401 - PEFT's mapping has no get
+
+
+def _across(first: torch.Tensor, high: torch.Tensor | None, change: torch.Tensor, more: int) -> torch.Tensor:
+    """Of one side: `first` and `change` are (side, r), `high` is (side, held)."""
+    change = torch.cat([torch.zeros_like(change[:, :more]), change[:, more:]], dim=1)
+    if high is None:
+        rest = first[:, more:]
+        return rest @ (rest.T @ change)
+    for span in (high, first[:, :more]):
+        change = change - span @ (span.T @ change)
+    return change
+
+
+def hold(layer: OSFLayer, more: int) -> None:
+    """Take out of what was changed since the phase began all that it may not change."""
+    for part in TRAINED:
+        value, first = parts(layer)[part].data, getattr(layer, f"_osf_{part}_init")[NAME]
+        value.copy_(first + within(layer, part, value - first, more))
+
+
+def own(layer: OSFLayer, more: int = 0) -> Update:
+    """What the phase under way adds: U·S·V less its first value, written so that no large numbers cancel."""
+    left, size, right = (parts(layer)[part].detach().cpu().float() for part in TRAINED)
+    first = [getattr(layer, f"_osf_{part}_init")[NAME].detach().cpu().float() for part in TRAINED]
+    after, before = (left * size)[:, more:], (first[0] * first[1])[:, more:]
+    return Update(torch.cat([after - before, before], dim=1), torch.cat([right[more:], (right - first[2])[more:]]))
+
+
+def compact(updates: Sequence[Update]) -> Update:
+    """The sum of updates with the least rank that holds any such sum, its size shared evenly by both factors, which
+    half precision then rounds alike."""
+    left = torch.cat([update.left for update in updates], dim=1)
+    right = torch.cat([update.right for update in updates])
+    outer, inner = torch.linalg.qr(left)
+    across, within = torch.linalg.qr(right.T)
+    turned, sizes, back = torch.linalg.svd(inner @ within.T, full_matrices=False)
+    root = sizes.sqrt()
+    rank = min(left.shape[0], right.shape[1], left.shape[1])
+    return Update(
+        ((outer @ turned) * root)[:, :rank].contiguous(), (root[:, None] * (back @ across.T))[:rank].contiguous()
+    )
+
+
+def padded(update: Update, rank: int) -> Update:
+    """With zeros up to `rank`: servers want one rank for all modules."""
+    more = rank - update.left.shape[1]
+    return Update(
+        torch.nn.functional.pad(update.left, (0, more)), torch.nn.functional.pad(update.right, (0, 0, 0, more))
+    )
