@@ -33,7 +33,7 @@ from instructlab_like.dataset.formats import Asked
 from instructlab_like.evaluation import choices, score
 from instructlab_like.evaluation.items import item_id
 from instructlab_like.records import Item
-from instructlab_like.stages.export import as_asked
+from instructlab_like.stages.exporting.export import as_asked
 from instructlab_like.workspace import write_records
 
 HARNESS = "lm_eval==0.4.13"

@@ -25,8 +25,8 @@ from teacher_answers import answered
 from instructlab_like.flows import AskStep, Flow, load_flow, shipped_flows
 from instructlab_like.recipe import FilterChoice, GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Leaf, Verdict
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.why import why
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.telling.why import why
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.workspace import Run, read_records, shipped_root
 

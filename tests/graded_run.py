@@ -11,8 +11,8 @@ from instructlab_like.evaluation.summary import Summary, summarise, write
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, JudgeRecipe
 from instructlab_like.records import Answer, Item, LeafCounts, Lineage, Sample
-from instructlab_like.stages.grading import Graded, grade, grader
-from instructlab_like.stages.inquiry import Inquiry
+from instructlab_like.stages.evaluating.grading import Graded, grade, grader
+from instructlab_like.stages.generating.inquiry import Inquiry
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.workspace import Run, write_records
 

@@ -15,7 +15,7 @@ from instructlab_like.filters.truth.critic import Critic
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import Budget, GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Lineage, Sample, digest
-from instructlab_like.stages.judging import Judging
+from instructlab_like.stages.filtering.judging import Judging
 
 MAKER, JUDGE = "http:meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-72B"
 NAMES = ("Mara", "Benno", "Carla", "Dmitri", "Esra", "Farid", "Greta", "Hiro", "Ines", "Jonas", "Kira")

@@ -10,7 +10,7 @@ from leaf_files import commit_all, git, knowledge, skill, write_leaf
 from server import TeacherServer
 
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
-from instructlab_like.stages.generate import generate
+from instructlab_like.stages.generating.generate import generate
 from instructlab_like.workspace import Run
 
 TIDES = "knowledge/sea/tides"

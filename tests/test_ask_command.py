@@ -28,10 +28,10 @@ from instructlab_like.evaluation.answering import answer
 from instructlab_like.evaluation.questions import from_file
 from instructlab_like.evaluation.summary import BASE
 from instructlab_like.recipe import EvaluateRecipe, TrainRecipe
-from instructlab_like.stages import ask as stage
 from instructlab_like.stages import manifest
-from instructlab_like.stages.answers import Answers
-from instructlab_like.stages.ask import Wish, ask
+from instructlab_like.stages.evaluating import ask as stage
+from instructlab_like.stages.evaluating.answers import Answers
+from instructlab_like.stages.evaluating.ask import Wish, ask
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.workspace import Run, find
 

@@ -18,7 +18,7 @@ from instructlab_like.dataset.card import KNOWLEDGE, SKILLS, TEST
 from instructlab_like.dataset.reading import read
 from instructlab_like.dataset.reading.questions import questions
 from instructlab_like.records import Row
-from instructlab_like.stages.export import LIST
+from instructlab_like.stages.exporting.export import LIST
 from instructlab_like.workspace import Run, read_records
 
 ROOT = Path(__file__).parents[1]

@@ -21,9 +21,9 @@ from instructlab_like.errors import InputError
 from instructlab_like.evaluation import summary
 from instructlab_like.evaluation.summary import BaseScore, CheckpointScore, Summary
 from instructlab_like.records import Effect, Item
-from instructlab_like.stages import model_card
-from instructlab_like.stages.export_model import base_of, conversations, export_merged, in_turn
+from instructlab_like.stages.exporting.export_model import base_of, conversations, export_merged, in_turn
 from instructlab_like.stages.manifest import Manifest
+from instructlab_like.stages.training import model_card
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.choice import Choice
 from instructlab_like.tuning.measures import HeldOutLoss

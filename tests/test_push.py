@@ -12,8 +12,8 @@ import pytest
 from hub_server import Hub, hub_server
 
 from instructlab_like.errors import InputError
-from instructlab_like.stages.export import LIST
-from instructlab_like.stages.push import PERSONAL, parcel, push
+from instructlab_like.stages.exporting.export import LIST
+from instructlab_like.stages.exporting.push import PERSONAL, parcel, push
 
 CARD = "---\nlicense: mit\n---\n\n# Conversations\n\nMade from leaves.\n"
 

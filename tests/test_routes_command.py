@@ -25,7 +25,7 @@ from teacher_answers import answered
 from instructlab_like.generation.routing import Route
 from instructlab_like.records import Sample, Verdict
 from instructlab_like.stages import manifest
-from instructlab_like.stages.routes import works
+from instructlab_like.stages.generating.routes import works
 from instructlab_like.workspace import Run, read_records
 
 TAXONOMY = Path(__file__).parents[1] / "taxonomy"

@@ -81,7 +81,7 @@ def test_a_judge_of_answers_may_not_have_them(templates: Path) -> None:
     text = '---\npurpose: p\nyields: [reason, grade]\ntags:\n  reason: ["<r>", "</r>"]\n  grade: ["<g>", "</g>"]\n---\n'
     (templates / "judge" / "grade.j2").write_text(f"{text}=== user\n<r></r> <g></g>\n")
     from instructlab_like.recipe import JudgeRecipe
-    from instructlab_like.stages.grading import Judge
+    from instructlab_like.stages.evaluating.grading import Judge
 
     recipe = JudgeRecipe(url="http://127.0.0.1:9/v1", model="other", pairwise=False, same_family=True)
     with pytest.raises(TemplateError, match="has tags of its own"):

@@ -11,8 +11,8 @@ from instructlab_like.errors import DocumentError, InputError, position
 from instructlab_like.generation.withheld import withheld
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Chunk, Knowledge, Leaf, digest, plain
+from instructlab_like.stages.generating.parents import Earlier
 from instructlab_like.stages.manifest import Shortfall
-from instructlab_like.stages.parents import Earlier
 from instructlab_like.taxonomy.branches import Branches
 from instructlab_like.taxonomy.chunks import cut
 from instructlab_like.taxonomy.documents import fetch

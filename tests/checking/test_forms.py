@@ -16,7 +16,7 @@ from instructlab_like.checking.codes import CODES
 from instructlab_like.checking.forms import Form, printed
 from instructlab_like.checking.leaf import STRICT
 from instructlab_like.checking.whole import Outcome, check
-from instructlab_like.stages.check import check as stage
+from instructlab_like.stages.contributing.check import check as stage
 from instructlab_like.taxonomy.findings import Finding
 
 FORMS: tuple[Form, ...] = ("text", "json", "github", "sarif")

@@ -16,7 +16,7 @@ from instructlab_like.checking.repair import FILES, repaired
 from instructlab_like.checking.repair.order import ORDERS
 from instructlab_like.checking.whole import check
 from instructlab_like.records import ChoiceParameter, HeldOut, IntegerParameter, SampleParameter, Simulation
-from instructlab_like.stages.check import check as stage
+from instructlab_like.stages.contributing.check import check as stage
 from instructlab_like.taxonomy.yaml_lines import load, plain
 
 ROOT = Path(__file__).parents[2]

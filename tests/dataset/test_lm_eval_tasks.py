@@ -23,7 +23,7 @@ from instructlab_like.errors import InputError
 from instructlab_like.evaluation import choices, score
 from instructlab_like.evaluation.items import item_id
 from instructlab_like.records import Item
-from instructlab_like.stages.export import as_asked
+from instructlab_like.stages.exporting.export import as_asked
 
 HOSTILE = '{{ 7*7 }}{% for x in range(9) %}x{% endfor %}\n---\n!function os.system "\u2028é'
 TOWN, ODD, LABEL = "knowledge/towns/harbour", "knowledge/it's: {{odd}}", "compositional_skills/label"

@@ -19,7 +19,7 @@ from instructlab_like.evaluation.answering import answer
 from instructlab_like.evaluation.items import item_id
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Answer, Item
-from instructlab_like.stages.export import export
+from instructlab_like.stages.exporting.export import export
 from instructlab_like.stages.manifest import Manifest, write
 from instructlab_like.workspace import Run, find, write_records
 

@@ -27,7 +27,7 @@ from instructlab_like.generation.parse import read
 from instructlab_like.generation.plan import about
 from instructlab_like.prompts import Template
 from instructlab_like.records import Chunk, Knowledge, Seed, Skill
-from instructlab_like.stages.importing import import_flows
+from instructlab_like.stages.generating.importing import import_flows
 from instructlab_like.taxonomy.read import read_tree
 
 FORM = "\n\nUse this form and write nothing else:"

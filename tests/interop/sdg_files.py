@@ -10,7 +10,7 @@ import yaml
 
 from instructlab_like.flows import Flow, load_flow
 from instructlab_like.records import Pair, Seed, plain
-from instructlab_like.stages.importing import Imported, import_flows
+from instructlab_like.stages.generating.importing import Imported, import_flows
 
 Values = dict[str, object]
 

@@ -26,7 +26,7 @@ from sdg_files import (
 
 from instructlab_like.errors import GateError
 from instructlab_like.flows import AskStep, Flow, Limits
-from instructlab_like.stages.importing import Imported
+from instructlab_like.stages.generating.importing import Imported
 
 
 @pytest.fixture

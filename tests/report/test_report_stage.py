@@ -17,8 +17,8 @@ from instructlab_like.evaluation import summary
 from instructlab_like.generation.ledger import Spent
 from instructlab_like.recipe import GenerateRecipe, TeacherRecipe, TrainRecipe
 from instructlab_like.stages import manifest
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.report import report
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.telling.report import report
 from instructlab_like.tuning.choice import choose
 from instructlab_like.tuning.measures import BASELINE, LeafLoss, SampleLoss, held_out_loss
 from instructlab_like.workspace import Run, write_records

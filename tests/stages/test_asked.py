@@ -6,7 +6,7 @@ import pytest
 
 from instructlab_like.generation.ledger import Spent
 from instructlab_like.generation.purse import Price
-from instructlab_like.stages.asking import Asked
+from instructlab_like.stages.generating.asking import Asked
 
 SPENT = {"http:small": Spent(calls=3, tokens_in=1_000_000, tokens_out=500_000), "http:usual": Spent(calls=2)}
 

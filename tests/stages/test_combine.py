@@ -12,8 +12,8 @@ from instructlab_like.errors import GateError, InputError
 from instructlab_like.evaluation import summary
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Answer, Item
-from instructlab_like.stages import combine as stage
 from instructlab_like.stages import manifest
+from instructlab_like.stages.training import combine as stage
 from instructlab_like.tuning import checkpoint
 from instructlab_like.workspace import Run, write_records
 

@@ -17,7 +17,7 @@ from instructlab_like.cli import app
 from instructlab_like.errors import IlkError
 from instructlab_like.flows import load_flow
 from instructlab_like.records import Sample, Verdict
-from instructlab_like.stages.coverage import covered
+from instructlab_like.stages.telling.coverage import covered
 from instructlab_like.workspace import Run, read_records, shipped_root
 
 LEAF = "compositional_skills/writing/freeform/polite_refusal"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from instructlab_like.recipe import LoraRecipe, TrainRecipe
-from instructlab_like.stages import doctor
+from instructlab_like.stages.training import doctor
 from instructlab_like.tuning import machine
 
 ROOT = Path(__file__).parents[2]

@@ -23,12 +23,21 @@ from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, JudgeRecipe,
 from instructlab_like.records import Answer, Item, Row
 from instructlab_like.report.contribution_comment import MARKER
 from instructlab_like.stages import manifest
-from instructlab_like.stages.effects import effects
-from instructlab_like.stages.evaluate import INCOMPLETE, evaluate
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.leave_one_out import FILE, FOLDER, derived, measured, ready, recipe_without, slug, take_out
-from instructlab_like.stages.report import report
-from instructlab_like.stages.train import inputs_of, train
+from instructlab_like.stages.evaluating.effects import effects
+from instructlab_like.stages.evaluating.evaluate import INCOMPLETE, evaluate
+from instructlab_like.stages.evaluating.leave_one_out import (
+    FILE,
+    FOLDER,
+    derived,
+    measured,
+    ready,
+    recipe_without,
+    slug,
+    take_out,
+)
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.telling.report import report
+from instructlab_like.stages.training.train import inputs_of, train
 from instructlab_like.workspace import Run, read_records, write_records
 
 BASE = Path(__file__).parents[2] / "training" / "base" / "model"

@@ -18,7 +18,7 @@ from instructlab_like.errors import GateError, InputError
 from instructlab_like.evaluation.summary import read
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.stages import manifest
-from instructlab_like.stages.evaluate import evaluate
+from instructlab_like.stages.evaluating.evaluate import evaluate
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.workspace import Run, write_records
 

@@ -10,8 +10,8 @@ from leaf_files import knowledge, skill, write_leaf
 from instructlab_like.errors import InputError
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Chunk, Item, RulesTask, Sample
-from instructlab_like.stages.examining import examined, gathered, seen_questions, taught_chunks
-from instructlab_like.stages.generate import generate
+from instructlab_like.stages.evaluating.examining import examined, gathered, seen_questions, taught_chunks
+from instructlab_like.stages.generating.generate import generate
 from instructlab_like.stages.library import read_chunks, read_leaves
 from instructlab_like.workspace import Run, read_records, write_records
 

@@ -9,7 +9,7 @@ import pytest
 from merged_run import write_adapter
 from tiny_chat_model import save_base
 
-from instructlab_like.stages.export_model import commands
+from instructlab_like.stages.exporting.export_model import commands
 
 
 def test_a_base_that_came_with_the_program_is_named_by_where_it_lies(

@@ -22,12 +22,12 @@ from small_runs import (
 from instructlab_like.errors import InputError
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.records import Row, Sample, Verdict
-from instructlab_like.stages import forget as stage
 from instructlab_like.stages import manifest
-from instructlab_like.stages.forget import forget, unfinished
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.runs import look
-from instructlab_like.stages.why import why
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.keeping import forget as stage
+from instructlab_like.stages.keeping.forget import forget, unfinished
+from instructlab_like.stages.keeping.runs import look
+from instructlab_like.stages.telling.why import why
 from instructlab_like.workspace import Run, read_records
 
 

@@ -43,7 +43,7 @@ from instructlab_like.generation import engine
 from instructlab_like.prompts import load_template
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, TeacherRecipe, load
 from instructlab_like.records import Item
-from instructlab_like.stages.grading import GRADE, PAIR, Graded, grade, grader, variables
+from instructlab_like.stages.evaluating.grading import GRADE, PAIR, Graded, grade, grader, variables
 from instructlab_like.stages.manifest import Manifest
 
 CHILD = Path(__file__).parents[1] / "graded_run.py"

@@ -18,8 +18,18 @@ from instructlab_like.evaluation.gate import GateResult
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe, ImproveRecipe, TeacherRecipe, TrainRecipe
 from instructlab_like.records import Effect, Row, Sample
 from instructlab_like.stages import manifest
-from instructlab_like.stages.improve import FILE, Round, Rounds, Settled, Wish, decided, improve, read, settled
-from instructlab_like.stages.parents import kept
+from instructlab_like.stages.generating.improve import (
+    FILE,
+    Round,
+    Rounds,
+    Settled,
+    Wish,
+    decided,
+    improve,
+    read,
+    settled,
+)
+from instructlab_like.stages.generating.parents import kept
 from instructlab_like.workspace import Run, read_records
 
 RUN, FIRST, SECOND = (Run(Path("runs") / name) for name in ("t", "t-round-1", "t-round-2"))

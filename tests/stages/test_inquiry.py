@@ -15,7 +15,7 @@ from instructlab_like.generation import engine
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import Budget, TeacherRecipe
 from instructlab_like.records import Message, Prompt, Sampling
-from instructlab_like.stages.inquiry import Inquiry, Replies, prompt
+from instructlab_like.stages.generating.inquiry import Inquiry, Replies, prompt
 
 GREEDY = Sampling(temperature=0.0, max_tokens=20, seed=None)
 

@@ -31,8 +31,8 @@ from instructlab_like.generation import engine
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import Budget, FilterChoice, GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Sample, Turn, Verdict
-from instructlab_like.stages.bench import described
-from instructlab_like.stages.judging import Calibration, Judging
+from instructlab_like.stages.evaluating.bench import described
+from instructlab_like.stages.filtering.judging import Calibration, Judging
 from instructlab_like.workspace import Run
 
 CHILD = Path(__file__).parents[1] / "judged_pool.py"

@@ -16,7 +16,7 @@ from instructlab_like.recipe import GenerateRecipe, TeacherRecipe
 from instructlab_like.records import Sample
 from instructlab_like.report.contribution import LeafCost
 from instructlab_like.stages import manifest
-from instructlab_like.stages.leaf_costs import Costs, leaf_costs
+from instructlab_like.stages.telling.leaf_costs import Costs, leaf_costs
 from instructlab_like.workspace import Run, read_records
 
 TWIN = "compositional_skills/twins"  # asks word for word what SUMS asks

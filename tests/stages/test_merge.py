@@ -13,9 +13,9 @@ from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Sample
 from instructlab_like.stages import manifest
-from instructlab_like.stages import merge as stage
-from instructlab_like.stages.merge import merge, scratch_of
-from instructlab_like.stages.runs import look
+from instructlab_like.stages.keeping import merge as stage
+from instructlab_like.stages.keeping.merge import merge, scratch_of
+from instructlab_like.stages.keeping.runs import look
 from instructlab_like.workspace import Run, read_records
 
 

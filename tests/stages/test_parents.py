@@ -21,12 +21,12 @@ from instructlab_like.flows import load_flow
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import AskTask, Preference, Row, Sample
 from instructlab_like.stages import manifest
-from instructlab_like.stages.examining import seen_questions
-from instructlab_like.stages.forget import forget
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.parents import FILE, ParentUse, kept
-from instructlab_like.stages.quote import quote
-from instructlab_like.stages.why import why
+from instructlab_like.stages.evaluating.examining import seen_questions
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.generating.parents import FILE, ParentUse, kept
+from instructlab_like.stages.generating.quote import quote
+from instructlab_like.stages.keeping.forget import forget
+from instructlab_like.stages.telling.why import why
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.workspace import Run, read_records, write_records
 

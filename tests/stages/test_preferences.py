@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instructlab_like.records import Message, Preference, digest
-from instructlab_like.stages.preferences import Preferences
+from instructlab_like.stages.generating.preferences import Preferences
 from instructlab_like.stock import id_bytes
 from instructlab_like.workspace import read_records
 

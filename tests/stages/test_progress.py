@@ -20,7 +20,7 @@ from instructlab_like.generation.purse import Purse
 from instructlab_like.generation.walk import Finished, Lost, Start, Walk
 from instructlab_like.recipe import Budget, GenerateRecipe
 from instructlab_like.records import Leaf, Lineage, Pair, Prompt, Sample, Seed, Skill, Verdict
-from instructlab_like.stages.progress import Outlook, Progress, Sized
+from instructlab_like.stages.generating.progress import Outlook, Progress, Sized
 
 IDENTITIES = dict.fromkeys(("asker", "answerer"), "m")
 

@@ -9,7 +9,8 @@ import pytest
 
 from instructlab_like.generation.routing import WROTE, Candidate, Route, Shown, Work
 from instructlab_like.records import Lineage, Sample, Turn, Verdict, digest
-from instructlab_like.stages import lookup, routes
+from instructlab_like.stages import lookup
+from instructlab_like.stages.generating import routes
 from instructlab_like.workspace import Run, write_records
 
 LEAF, KNOWN = "compositional_skills/a", "knowledge/b"

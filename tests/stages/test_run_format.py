@@ -15,14 +15,14 @@ from instructlab_like.errors import InputError
 from instructlab_like.recipe import EvaluateRecipe, TrainRecipe
 from instructlab_like.records import Sample
 from instructlab_like.stages import manifest
-from instructlab_like.stages.evaluate import evaluate
-from instructlab_like.stages.forget import forget
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.merge import merge
-from instructlab_like.stages.report import report
-from instructlab_like.stages.runs import look
-from instructlab_like.stages.train import train
-from instructlab_like.stages.why import why
+from instructlab_like.stages.evaluating.evaluate import evaluate
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.keeping.forget import forget
+from instructlab_like.stages.keeping.merge import merge
+from instructlab_like.stages.keeping.runs import look
+from instructlab_like.stages.telling.report import report
+from instructlab_like.stages.telling.why import why
+from instructlab_like.stages.training.train import train
 from instructlab_like.workspace import FORMAT, Run, read_records
 
 FIRST = ("key", "request", "model", "state", "attempts", "answer", "error", "intended", "finished")

@@ -16,9 +16,9 @@ from instructlab_like.errors import InputError
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.records import Sample
 from instructlab_like.stages import manifest
-from instructlab_like.stages.generate import generate
-from instructlab_like.stages.runs import clean, show, size_of
-from instructlab_like.stages.why import why
+from instructlab_like.stages.generating.generate import generate
+from instructlab_like.stages.keeping.runs import clean, show, size_of
+from instructlab_like.stages.telling.why import why
 from instructlab_like.workspace import FORMAT, Run, read_records
 
 

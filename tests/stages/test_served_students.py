@@ -21,9 +21,10 @@ from instructlab_like.generation import engine
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.recipe import EvaluateRecipe, GenerateRecipe
 from instructlab_like.records import Answer
-from instructlab_like.stages import manifest, students
-from instructlab_like.stages.evaluate import evaluate
-from instructlab_like.stages.forget import discard
+from instructlab_like.stages import manifest
+from instructlab_like.stages.evaluating import students
+from instructlab_like.stages.evaluating.evaluate import evaluate
+from instructlab_like.stages.keeping.forget import discard
 from instructlab_like.stages.manifest import Manifest
 from instructlab_like.workspace import Run, read_records
 
@@ -433,7 +434,7 @@ def test_an_evaluation_that_was_stopped_knows_whose_the_paid_calls_are(
         def stopped(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("instructlab_like.stages.students.put", stopped)
+        monkeypatch.setattr("instructlab_like.stages.evaluating.students.put", stopped)
         with pytest.raises(KeyboardInterrupt):
             evaluate(run, of(server, "small", "tuned"))
     noted = {row["call"] for row in map(orjson.loads, run.asked.read_bytes().splitlines())}

@@ -10,7 +10,7 @@ from small_runs import TIDES, make_workspace, recipe
 
 from instructlab_like.errors import StoppedError
 from instructlab_like.stages import manifest
-from instructlab_like.stages.generate import UNREACHED, generate
+from instructlab_like.stages.generating.generate import UNREACHED, generate
 from instructlab_like.workspace import Run
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from instructlab_like.preview.comment import LONGEST
 from instructlab_like.printable import is_plain
-from instructlab_like.stages.answers import Answers, Exchange, Model, Reply, markdown, text
+from instructlab_like.stages.evaluating.answers import Answers, Exchange, Model, Reply, markdown, text
 
 HOSTILE = [
     "@everyone please review #1",

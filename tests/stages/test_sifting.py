@@ -7,7 +7,7 @@ from instructlab_like.filters import Surroundings
 from instructlab_like.filters.sift import sift
 from instructlab_like.recipe import GenerateRecipe
 from instructlab_like.records import Item, Lineage, PhaseCount, RuleCount, Sample, Verdict, Waterfall, digest
-from instructlab_like.stages.sifting import sifted
+from instructlab_like.stages.filtering.sifting import sifted
 from instructlab_like.stock import Stock
 from instructlab_like.workspace import Run, read_records, write_records
 

@@ -11,8 +11,8 @@ from tiny_chat_model import save_base
 from instructlab_like.errors import InputError
 from instructlab_like.recipe import TrainRecipe
 from instructlab_like.stages import manifest
-from instructlab_like.stages.scaling import scaling
-from instructlab_like.stages.train import PORT, Place, inputs_of, train
+from instructlab_like.stages.training.scaling import scaling
+from instructlab_like.stages.training.train import PORT, Place, inputs_of, train
 from instructlab_like.workspace import Run
 
 TWO = TrainRecipe(model="base", machines=2)

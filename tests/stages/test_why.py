@@ -18,7 +18,7 @@ from teacher_answers import answered
 from instructlab_like.errors import InputError
 from instructlab_like.generation.ledger import Ledger
 from instructlab_like.records import Row, Sample, Verdict
-from instructlab_like.stages.why import why
+from instructlab_like.stages.telling.why import why
 from instructlab_like.taxonomy.read import read_tree
 from instructlab_like.workspace import Run, read_records
 
@@ -276,6 +276,6 @@ def test_what_others_wrote_does_not_act_on_a_terminal(workspace: Workspace, caps
 
 
 def test_the_command_imports_no_records(tmp_path: Path) -> None:
-    code = "import sys, instructlab_like.stages.why; print('pydantic.main' in sys.modules)"
+    code = "import sys, instructlab_like.stages.telling.why; print('pydantic.main' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert found.stdout.strip() == "False"

@@ -19,9 +19,9 @@ from tiny_chat_model import save_base
 
 from instructlab_like.errors import InputError
 from instructlab_like.recipe import EvaluateRecipe, TrainRecipe
-from instructlab_like.stages import train as stage
-from instructlab_like.stages.evaluate import students_of
+from instructlab_like.stages.evaluating.evaluate import students_of
 from instructlab_like.stages.manifest import Manifest
+from instructlab_like.stages.training import train as stage
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.measures import LeafLoss
 from instructlab_like.tuning.models import load_base

@@ -19,8 +19,8 @@ from instructlab_like.evaluation.scaling import Scaling, curve
 from instructlab_like.recipe import EvaluateRecipe
 from instructlab_like.records import Answer, Item, LeafCounts
 from instructlab_like.stages import manifest
-from instructlab_like.stages.retrained import Trained
-from instructlab_like.stages.scaling import SHARES, first, measure
+from instructlab_like.stages.training.retrained import Trained
+from instructlab_like.stages.training.scaling import SHARES, first, measure
 from instructlab_like.workspace import write_records
 
 STARTER = Path(__file__).parents[2] / "taxonomy"

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from instructlab_like.recipe import TrainRecipe
-from instructlab_like.stages.train import Place, launcher
+from instructlab_like.stages.training.train import Place, launcher
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.measures import HeldOutLoss, LeafLoss
 from instructlab_like.workspace import read_records

@@ -1,0 +1,1 @@
+"""Checkpoints to scores, by leaf, and what each leaf did."""

@@ -1,0 +1,1 @@
+"""Datasets and models on their way out, for other programs."""

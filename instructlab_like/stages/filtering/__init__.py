@@ -1,0 +1,1 @@
+"""Samples to verdicts: the recipe's filters over a run or a file, with judges asked on their behalf."""

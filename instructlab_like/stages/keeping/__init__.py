@@ -1,0 +1,1 @@
+"""The runs of a workspace: listed, joined, cleared of a leaf."""
