@@ -579,7 +579,7 @@ def save(folder: Path, job: Job, phases: Sequence[Phase], inputs: str, histories
     base, lines, adapter = job.trainee.base, {}, job.trainee.adapter()
     kind = "{} of rank {r}, alpha {lora_alpha}".format("DoRA" if job.recipe.lora.dora else "LoRA", **adapter.config)
     if job.recipe.osf:
-        kind += f", trained by OSF of effective rank {shares(job.recipe.osf)}"
+        kind += f", trained at right angles to the first {shares(job.recipe.osf)} of each matrix (OSF)"
     for facts in (phase.facts() for phase in phases):
         lines[f"phase {facts.phase}"] = (
             f"{facts.samples:,} samples, {facts.trained_tokens:,} learnt tokens, {facts.epochs:g} epochs, "

@@ -106,7 +106,7 @@ class OrthogonalTrainee(Trainee):
         rank = max(update.left.shape[1] for update in updates.values())
         tensors: dict[str, torch.Tensor] = {}
         for name, update in updates.items():
-            left, right = padded(update, rank)
+            left, right = (one.cpu().contiguous() for one in padded(update, rank))
             tensors |= {f"{PLACE}{name}.lora_A.weight": right, f"{PLACE}{name}.lora_B.weight": left}
         told = cast("OSFConfig", self.adapted.peft_config[NAME])
         lora = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=rank, target_modules=told.target_modules)
@@ -133,7 +133,8 @@ class OrthogonalTrainee(Trainee):
         earlier = self.course.earlier.get(name)
         if not self.course.under_way and earlier:
             return earlier
-        return compact([*([earlier] if earlier else []), own(layer, self.course.more.get(name, 0))])
+        before = [Update(*(one.to(weight(layer).device) for one in earlier))] if earlier else []
+        return compact([*before, own(layer, self.course.more.get(name, 0))])
 
     def layers(self) -> Iterator[tuple[str, OSFLayer]]:
         for name, module in self.adapted.named_modules():
@@ -148,6 +149,7 @@ def adapt(
     left of to train, ModelError for layers of other kinds than torch's Linear."""
     assert recipe.osf
     named, weights = reference(recipe.model, model), weights_id(model)
+    model.to(accelerator.device)  # where a decomposition takes seconds, not minutes
     set_seed(recipe.seed)
     try:
         adapted = get_peft_model(model, config(recipe.osf))
@@ -252,25 +254,23 @@ def hold(layer: OSFLayer, more: int) -> None:
 
 def own(layer: OSFLayer, more: int = 0) -> Update:
     """What the phase under way adds: U·S·V less its first value, written so that no large numbers cancel."""
-    left, size, right = (parts(layer)[part].detach().cpu().float() for part in TRAINED)
-    first = [getattr(layer, f"_osf_{part}_init")[NAME].detach().cpu().float() for part in TRAINED]
+    left, size, right = (parts(layer)[part].detach() for part in TRAINED)
+    first = [getattr(layer, f"_osf_{part}_init")[NAME] for part in TRAINED]
     after, before = (left * size)[:, more:], (first[0] * first[1])[:, more:]
     return Update(torch.cat([after - before, before], dim=1), torch.cat([right[more:], (right - first[2])[more:]]))
 
 
 def compact(updates: Sequence[Update]) -> Update:
-    """The sum of updates with the least rank that holds any such sum, its size shared evenly by both factors, which
-    half precision then rounds alike."""
+    """The sum of updates with the least rank that holds any such sum. One factor has columns, or rows, at right angles
+    to each other and of length 1, the other the size of the sum: half precision rounds no difference away."""
     left = torch.cat([update.left for update in updates], dim=1)
     right = torch.cat([update.right for update in updates])
-    outer, inner = torch.linalg.qr(left)
-    across, within = torch.linalg.qr(right.T)
-    turned, sizes, back = torch.linalg.svd(inner @ within.T, full_matrices=False)
-    root = sizes.sqrt()
-    rank = min(left.shape[0], right.shape[1], left.shape[1])
-    return Update(
-        ((outer @ turned) * root)[:, :rank].contiguous(), (root[:, None] * (back @ across.T))[:rank].contiguous()
-    )
+    outputs, rank, inputs = left.shape[0], left.shape[1], right.shape[1]
+    if rank < min(outputs, inputs):
+        span, rest = torch.linalg.qr(left)
+        return Update(span, rest @ right)
+    same = torch.eye(min(outputs, inputs), dtype=left.dtype, device=left.device)
+    return Update(same, left @ right) if outputs < inputs else Update(left @ right, same)
 
 
 def padded(update: Update, rank: int) -> Update:
