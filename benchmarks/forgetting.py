@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -47,16 +47,18 @@ class Way:
 
     share: float = 0.0  # of its rows, which replay the first's
     held: tuple[float, float] | None = None  # OSF's effective rank in either phase; None: LoRA
+    rate: float | None = None  # of a second phase by LoRA, where it is not the trial's
 
     @property
     def name(self) -> str:
         trained_by = "LoRA" if self.held is None else f"OSF {self.held[0]:g} {self.held[1]:g}"
-        return f"{trained_by}, {self.share:.0%} replay"
+        return trained_by + (f" at {self.rate:g}" if self.rate else "") + f", {self.share:.0%} replay"
 
 
 WAYS = (
     *(Way(share) for share in (0.0, 0.01, 0.05, 0.2)),
-    *(Way(share, held) for held in ((0.5, 0.5), (0.5, 0.75), (0.5, 0.9)) for share in (0.0, 0.01)),
+    Way(rate=5e-4),  # a slower second phase forgets less, too, and learns less
+    *(Way(share, held) for held in ((0.5, 0.5), (0.5, 0.75)) for share in (0.0, 0.01)),
 )
 
 
@@ -128,7 +130,8 @@ def measured(trial: Trial, ways: Sequence[Way], run: Run, *, seed: int, folder: 
             rows = written(place, samples, share=way.share, seed=seed)
             part = rows / (rows + len(samples) - len(learnt))
             shutil.copytree(first / "out" / "checkpoints" / "knowledge", place / "out" / "checkpoints" / "knowledge")
-            trained(place, trial, ["knowledge", "skills"], run, held=held, seed=seed)
+            second = replace(trial, second_rate=way.rate or trial.second_rate)
+            trained(place, second, ["knowledge", "skills"], run, held=held, seed=seed)
             yield scored(place / "out" / "adapter", asked, seed=seed, way=way, after=2, rows=rows, part=part)
 
 
