@@ -58,7 +58,8 @@ class Way:
 WAYS = (
     *(Way(share) for share in (0.0, 0.01, 0.05, 0.2)),
     Way(rate=5e-4),  # a slower second phase forgets less, too, and learns less
-    *(Way(share, held) for held in ((0.5, 0.5), (0.5, 0.75)) for share in (0.0, 0.01)),
+    *(Way(share, (0.25, 0.5)) for share in (0.0, 0.01)),
+    Way(held=(0.5, 0.5)),
 )
 
 
