@@ -396,8 +396,9 @@ def memory(
     activations = sum(
         int(size * n * row_tokens * (1 + (heap if size * row_tokens < MAPPED else 0))) for size, n in sizes
     )
-    # OSF writes both factors of that sum out, for each layer.
-    activations += sum(2 * left * (one.inputs + one.outputs) * 4 * n for one, n, left in loose)
+    # OSF writes both factors of that sum out, for each layer that is there in full.
+    factors = [2 * left * (one.inputs + one.outputs) * 4 * (n if recompute == "none" else 1) for one, n, left in loose]
+    activations += sum(factors)
     if dropout:  # its masks, which a CPU keeps as factors in float32; they were not measured to be held twice
         activations += sum(one.inputs * (1 if on_gpu else 4) * n for one, n in chosen) * row_tokens
     passing = transient(shape, inside, rank, row_tokens, dora=dora)

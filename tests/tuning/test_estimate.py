@@ -85,6 +85,35 @@ def test_parameters_of_base_and_adapter_are_those_of_the_real_model(kind: str, d
         assert needed(counted, rank=4, targets=targets, dora=dora).trained == trained
 
 
+@pytest.mark.parametrize("effective_rank", [0.25, 0.9, 5])
+def test_what_orthogonal_subspaces_train_is_counted_as_it_is(effective_rank: float, tmp_path: Path) -> None:
+    from peft import OSFConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    config = AutoConfig.for_model("llama", **sizes, num_key_value_heads=2, vocab_size=100, head_dim=16)
+    config.save_pretrained(tmp_path)
+    adapted = get_peft_model(
+        AutoModelForCausalLM.from_config(config),
+        OSFConfig(task_type="CAUSAL_LM", effective_rank=effective_rank, target_modules="all-linear"),
+    )
+    trained = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
+    beside = sum(one.numel() for name, one in adapted.named_buffers() if "_osf_" in name)
+    shape = estimate.shape(tmp_path)
+    told, plain = (needed(shape, effective_rank=one, dtype_bytes=4) for one in (effective_rank, None))
+    assert told.trained == trained
+    assert told.weights - plain.weights == 4 * beside
+
+
+def test_what_orthogonal_subspaces_cannot_be_told_to_shrink_is_not_proposed(tmp_path: Path) -> None:
+    told = needed(described(tmp_path), effective_rank=0.25, recompute="full")
+    words = estimate.fits(told, 80 * GB, place="this GPU").words
+    assert "does not fit" in words
+    assert "osf.effective_rank" in words
+    assert "lora.rank" not in words
+    assert "nf4" not in words
+
+
 def test_reading_a_shape_imports_neither_torch_nor_numpy() -> None:
     code = "import sys, pathlib\nfrom instructlab_like.tuning import estimate\n"
     code += f"estimate.shape(pathlib.Path({str(BASE)!r}))\n"
@@ -223,6 +252,7 @@ def test_a_mask_over_the_row_takes_its_square(tmp_path: Path) -> None:
     [
         (Case("llama", 256, 704, 4, 8, 4, 8000, 1024), 0.5, 1.5),
         (Case("qwen3", 256, 704, 4, 8, 4, 8000, 1024, half=True), 0.5, 1.5),
+        (Case("llama", 512, 1408, 4, 8, 4, 4000, 256, held=0.25), 0.7, 1.3),
     ],
 )
 def test_the_estimate_is_near_what_real_steps_take(case: Case, low: float, high: float) -> None:
