@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -339,19 +339,36 @@ class LoraRecipe(Recipe):
     """Train the size of each weight column apart from its direction (DoRA, arXiv:2402.09353)."""
 
 
-EffectiveRank = Annotated[int, Field(strict=True, ge=1)] | Annotated[float, Field(gt=0, lt=1)]
-
-
 class OsfRecipe(Recipe):
-    effective_rank: EffectiveRank | tuple[EffectiveRank, ...] = 0.5
+    effective_rank: int | float | tuple[int | float, ...] = 0.5
     """Singular directions of each matrix that are held as they are: a share, or a number; a list has one a phase."""
     targets: str | tuple[str, ...] = "all-linear"
     """Modules that are trained: `all-linear`, or names."""
+
+    @field_validator("effective_rank", mode="before")
+    @classmethod
+    def shares_or_numbers(cls, told: object) -> object:
+        every: list[Any] = list(told) if isinstance(told, list | tuple) else [told]
+        for one in every:
+            if not (isinstance(one, float) and 0 < one < 1) and not (type(one) is int and one > 0):
+                raise ValueError(f"{one!r} is neither a share between 0 and 1 nor a whole number of directions above 0")
+        if not every:
+            raise ValueError("holds nothing: give a share such as 0.5, or a list with one for each phase")
+        if len({type(one) for one in every}) > 1:
+            raise ValueError("has shares beside numbers of directions: give all of them in one unit")
+        if any(later < one for one, later in pairwise(every)):
+            raise ValueError("falls from one phase to the next: a later phase holds as much, or more")
+        return told
 
     def ranks(self, phases: int) -> tuple[float, ...]:
         """What each phase holds."""
         told = self.effective_rank
         return told if isinstance(told, tuple) else (told,) * phases
+
+    @property
+    def held(self) -> str:
+        """What the phases hold, as people write it."""
+        return ", then ".join(f"{one:.0%}" if one < 1 else f"{one:,}" for one in self.ranks(1))
 
 
 class PhaseRecipe(Recipe):
@@ -441,8 +458,6 @@ class TrainRecipe(Recipe):
         if len(ranks) != len(self.phases):
             what = f"osf.effective_rank has {len(ranks)} entries for {len(self.phases)} phases"
             raise ValueError(f"{what}: give one for each, or one for all")
-        if any(type(one) is not type(other) or one > other for one, other in pairwise(ranks)):
-            raise ValueError("osf.effective_rank falls from one phase to the next: hold as much or more, in one unit")
         usual = TrainRecipe.model_construct()
         for name, why in (
             ("quantize", "a base in 4 bits cannot be taken apart by singular values"),

@@ -51,7 +51,7 @@ from instructlab_like.tuning.loss import AddUp, FloatArray, LossBook, alone, tok
 from instructlab_like.tuning.measures import BASELINE, HeldOutLoss, LeafLoss, teachers
 from instructlab_like.tuning.models import base_id, load_base
 from instructlab_like.tuning.phases import Phase, Rows, phase_names, rate, read_rows
-from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every, settled, shares
+from instructlab_like.tuning.plan import Plan, describe, expect_room, memory_lines, plan, save_every, settled
 from instructlab_like.tuning.progress import Extent, Progress
 from instructlab_like.tuning.separate import forward, keep_apart, lay
 from instructlab_like.tuning.shard import exchange, is_sharded
@@ -159,7 +159,8 @@ def train(recipe: TrainRecipe, args: argparse.Namespace, signals: Signals) -> No
     expect_room(recipe, switches, accelerator)
     with busy("loading the base model", accelerator):
         quantized_on = None if recipe.quantize == "none" else accelerator.device
-        model, tokenizer = load_base(recipe.model, working_type(accelerator), quantized_on=quantized_on)
+        dtype = torch.float32 if recipe.osf else working_type(accelerator)  # a small step would be lost in half of it
+        model, tokenizer = load_base(recipe.model, dtype, quantized_on=quantized_on)
         identity = [base_id(recipe.model, model), str(working_type(accelerator))]
         identity += [recipe.quantize] * bool(quantized_on)
     chat = Chat(tokenizer, recipe.model)
@@ -579,7 +580,7 @@ def save(folder: Path, job: Job, phases: Sequence[Phase], inputs: str, histories
     base, lines, adapter = job.trainee.base, {}, job.trainee.adapter()
     kind = "{} of rank {r}, alpha {lora_alpha}".format("DoRA" if job.recipe.lora.dora else "LoRA", **adapter.config)
     if job.recipe.osf:
-        kind += f", trained at right angles to the first {shares(job.recipe.osf)} of each matrix (OSF)"
+        kind += f", trained at right angles to the first {job.recipe.osf.held} of each matrix (OSF)"
     for facts in (phase.facts() for phase in phases):
         lines[f"phase {facts.phase}"] = (
             f"{facts.samples:,} samples, {facts.trained_tokens:,} learnt tokens, {facts.epochs:g} epochs, "
@@ -740,7 +741,7 @@ def memory_explained(phase: Phase) -> Iterator[None]:
         raise StoppedError(
             f"the device's memory does not hold a row of {phase.row_tokens:,} tokens",
             where=f"phase {phase.recipe.name}",
-            fix="give shorter rows with row_tokens, a smaller rank, or a smaller model; finished phases are kept",
+            fix="give shorter rows with row_tokens, a smaller adapter, or a smaller model; finished phases are kept",
         ) from error
 
 

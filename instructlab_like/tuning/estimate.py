@@ -373,7 +373,7 @@ def memory(
     `fused`: how a step is computed (`switches.Switches`). `quantized`: the base in 4 bits; `processes`: over which it
     is cut up. The moment is the beginning of a backward pass after the first row: activations and logits of this row,
     gradients of the rows before.
-    Raises RecipeError for targets that the model does not have.
+    Raises RecipeError for targets that the model does not have, and where OSF would hold all or nothing of one.
     """
     chosen = targeted(shape, targets, "osf" if effective_rank else "lora")
     loose = [(one, n, free(one, effective_rank)) for one, n in chosen] if effective_rank else []
@@ -406,7 +406,7 @@ def memory(
     if chunked:
         slopes = 2 * trained_tokens * shape.hidden * 4
         logits = slopes + LOGIT * min(trained_tokens, max(1, CHUNK // (4 * shape.vocabulary))) * shape.vocabulary
-    weights = frozen(shape, dtype_bytes, quantized=quantized, processes=processes)
+    weights = frozen(shape, 4 if effective_rank else dtype_bytes, quantized=quantized, processes=processes)
     weights += sum(apart_again(one, left) * 4 * n for one, n, left in loose)
     all_of_it = weights + trained * sum(ADAPTER.values()) + copies + activations + max(logits, passing)
     return Memory(
@@ -444,9 +444,19 @@ def held(every: int, effective_rank: float) -> int:
     return min(every, int(every * effective_rank) if effective_rank < 1 else int(effective_rank))
 
 
+def expect_between(kept: int, every: int, name: str) -> None:
+    """Raise RecipeError where of a matrix's directions all are held, or none."""
+    if kept in (0, every):
+        what = f"holds {'none' if kept == 0 else 'all'} of the {every:,} directions of {name}"
+        left = "OSF would hold nothing back" if kept == 0 else "nothing is left to train"
+        fix = "a share such as 0.5, or other osf.targets"
+        raise RecipeError(f"{what}: {left}", where="train.osf.effective_rank", fix=fix)
+
+
 def free(one: Linear, effective_rank: float) -> int:
-    """Directions of a matrix that OSF trains."""
+    """Directions of a matrix that OSF trains. Raises RecipeError where there are none, or nothing else."""
     every = min(one.inputs, one.outputs)
+    expect_between(held(every, effective_rank), every, one.name)
     return every - held(every, effective_rank)
 
 

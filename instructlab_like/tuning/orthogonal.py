@@ -8,6 +8,7 @@ weights in memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,16 +18,18 @@ from typing import NamedTuple, cast
 import torch
 from accelerate.accelerator import Accelerator
 from accelerate.utils import set_seed
-from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
+from peft import LoraConfig, OSFConfig, get_peft_model
 from peft.tuners.osf import OSFLayer
 from peft.tuners.osf.utils import decompose_weight_matrix
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from instructlab_like.errors import ModelError, RecipeError
 from instructlab_like.recipe import OsfRecipe, TrainRecipe
 from instructlab_like.tuning import checkpoint, state
-from instructlab_like.tuning.estimate import held
+from instructlab_like.tuning.estimate import expect_between, held
 from instructlab_like.tuning.models import reference, weights_id
 from instructlab_like.tuning.trainee import Trainee
 
@@ -46,11 +49,12 @@ class Update(NamedTuple):
 @dataclass
 class Course:
     """How far training is: what finished phases add to the base's weights, by module, whether another one is under way,
-    and how many directions that one holds beyond those of the first."""
+    how many directions that one holds beyond those of the first, and by how many threads all was taken apart."""
 
     earlier: dict[str, Update] = field(default_factory=dict)
     under_way: bool = False
     more: dict[str, int] = field(default_factory=dict)
+    threads: int = field(default_factory=torch.get_num_threads)
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,24 @@ class OrthogonalTrainee(Trainee):
     course: Course = field(default_factory=Course)
 
     def begin(self, phase: int) -> None:
+        again = self.course.threads != torch.get_num_threads()  # another number adds up in another order
         for name, layer in self.layers():
             if name in self.course.earlier:
                 left, right = (one.to(weight(layer)) for one in self.course.earlier[name])
                 weight(layer).data += left @ right
+            if name in self.course.earlier or again:
                 take_apart(layer)
+                self._equal(layer)
             self.course.more[name] = held(min(weight(layer).shape), self.ranks[phase]) - layer.effective_rank[NAME]
+        self.course.threads = torch.get_num_threads()
         self.course.under_way = True
+
+    def _equal(self, layer: OSFLayer) -> None:
+        """Give all processes the first one's directions: by themselves they may find others that are as good."""
+        if self.accelerator.num_processes > 1:
+            for one in (weight(layer), *parts(layer).values(), *cast("torch.nn.Module", layer).buffers()):
+                one.data = one.data.contiguous()
+                torch.distributed.broadcast(one.data, 0)
 
     def project_gradients(self) -> None:
         """Onto what the phase under way may change, for the phases that hold more than PEFT knows of."""
@@ -102,11 +117,11 @@ class OrthogonalTrainee(Trainee):
 
     def adapter(self) -> checkpoint.Adapter:
         layers = dict(self.layers())
-        updates = {name: self._update(name, layer) for name, layer in layers.items()}
+        updates = {name: Update(*(one.cpu() for one in self._update(name, layer))) for name, layer in layers.items()}
         rank = max(update.left.shape[1] for update in updates.values())
         tensors: dict[str, torch.Tensor] = {}
         for name, update in updates.items():
-            left, right = (one.cpu().contiguous() for one in padded(update, rank))
+            left, right = (one.contiguous() for one in padded(update, rank))
             tensors |= {f"{PLACE}{name}.lora_A.weight": right, f"{PLACE}{name}.lora_B.weight": left}
         told = cast("OSFConfig", self.adapted.peft_config[NAME])
         lora = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=rank, target_modules=told.target_modules)
@@ -145,24 +160,24 @@ class OrthogonalTrainee(Trainee):
 def adapt(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recipe: TrainRecipe, accelerator: Accelerator
 ) -> OrthogonalTrainee:
-    """Take the matrices of a base apart. Raises RecipeError for targets that the model does not have or that nothing is
-    left of to train, ModelError for layers of other kinds than torch's Linear."""
+    """Take the matrices of a base in float32 apart.
+
+    Raises RecipeError for targets that the model does not have or of which all or nothing would be held, ModelError
+    for layers of other kinds than torch's Linear.
+    """
     assert recipe.osf
     named, weights = reference(recipe.model, model), weights_id(model)
     model.to(accelerator.device)  # where a decomposition takes seconds, not minutes
     set_seed(recipe.seed)
     try:
+        expect_trainable(model, recipe.osf)
         adapted = get_peft_model(model, config(recipe.osf))
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         fix = "'all-linear', or names of the model's layers"
         raise RecipeError(str(error), where="train.osf.targets", fix=fix) from error
-    expect_trainable(adapted, model, recipe.osf)
     ranks = recipe.osf.ranks(len(recipe.phases))
     trainee = OrthogonalTrainee(recipe.model, named, weights, adapted, adapted, tokenizer, accelerator, ranks)
     trainee.project_gradients()
-    if model.dtype != torch.float32:  # PEFT rounds what it takes apart to the type of the weights
-        for _, layer in trainee.layers():
-            take_apart(layer)
     prepared = accelerator.prepare_model(adapted)
     return replace(trainee, prepared=prepared)
 
@@ -172,20 +187,25 @@ def config(osf: OsfRecipe) -> OSFConfig:
     return OSFConfig(task_type="CAUSAL_LM", effective_rank=osf.ranks(1)[0], target_modules=targets)
 
 
-def expect_trainable(adapted: PeftModel, model: PreTrainedModel, osf: OsfRecipe) -> None:
-    words = model.get_input_embeddings()
-    for name in cast("list[str]", adapted.base_model.targeted_module_names):
-        layer = adapted.base_model.get_submodule(f"model.{name}")
-        if not isinstance(layer, OSFLayer):
-            what = f"{name} is of the kind {type(layer).__name__}, and OSF takes apart only torch.nn.Linear"
+def expect_trainable(model: PreTrainedModel, osf: OsfRecipe) -> None:
+    """Look at what the targets name before anything is taken apart, which takes long. Raises as `adapt` does."""
+    words, head, wanted = model.get_input_embeddings(), model.get_output_embeddings(), config(osf)  # type: ignore[no-untyped-call]
+    for name, module in model.named_modules():
+        if osf.targets == "all-linear":
+            meant = isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+        else:
+            meant = bool(check_target_module_exists(wanted, name))
+        if not meant:
+            continue
+        if not isinstance(module, torch.nn.Linear):
+            what = f"{name} is of the kind {type(module).__name__}, and OSF takes apart only torch.nn.Linear"
             raise ModelError(what, where="train.osf.targets", fix="name layers of that kind, or train a LoRA adapter")
-        if weight(layer) is words.weight:
+        if module.weight is words.weight:
             what = f"{name} shares its weights with the words that are read"
             raise RecipeError(what, where="train.osf.targets", fix="leave it out: all-linear does")
-        every, most = min(weight(layer).shape), osf.ranks(1)[-1]
-        if held(every, most) == every:
-            what = f"holds all {every:,} directions of {name}: nothing is left to train"
-            raise RecipeError(what, where="train.osf.effective_rank", fix="a share below 1, such as 0.5")
+        every = min(module.weight.shape)
+        for one in osf.ranks(1):
+            expect_between(held(every, one), every, name)
 
 
 # --- one matrix -----------------------------------------------------------------------------------------------------
@@ -203,7 +223,7 @@ def parts(layer: OSFLayer) -> torch.nn.ParameterDict:
 def take_apart(layer: OSFLayer) -> None:
     """Take the layer's matrix apart as it stands now, into the tensors that are there: processes exchange gradients of
     these very parameters."""
-    found = decompose_weight_matrix(weight(layer).data.float(), top_k=layer.effective_rank[NAME])
+    found = decompose_weight_matrix(weight(layer).data, top_k=layer.effective_rank[NAME])
     for part in TRAINED:
         parts(layer)[part].data.copy_(found[part].data)
         getattr(layer, f"_osf_{part}_init")[NAME].copy_(found[part].data)

@@ -12,7 +12,7 @@ from accelerate.accelerator import Accelerator
 from transformers import PreTrainedModel
 
 from instructlab_like.errors import InputError
-from instructlab_like.recipe import OsfRecipe, TrainRecipe
+from instructlab_like.recipe import TrainRecipe
 from instructlab_like.records import Row, digest, plain
 from instructlab_like.tuning.estimate import Fit, Memory, Recompute, UnknownModelError, fits, memory, shape
 from instructlab_like.tuning.hub import place_of
@@ -204,7 +204,7 @@ def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: 
     yield f"model      {recipe.model}, {total - trained:,} parameters, {kept}"
     if osf:
         yield f"adapter    orthogonal subspaces (OSF) on {targets}: {trained:,} parameters to train; each phase holds"
-        yield f"           the first {shares(osf)} of each matrix's directions, and all leaves as a LoRA adapter"
+        yield f"           the first {osf.held} of each matrix's directions, and all leaves as a LoRA adapter"
     else:
         yield f"adapter    {kind} of rank {lora.rank}, {scale}, on {targets}: {trained:,} parameters to train"
     threads = f", {several(torch.get_num_threads(), 'thread')}" if accelerator.device.type == "cpu" else ""
@@ -219,11 +219,6 @@ def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: 
         yield "           warning: the chat template ends no answer with a special token, so none teaches to stop"
     if chat.dated:
         yield "           note: the chat template writes today's date into prompts, so the adapter depends on the day"
-
-
-def shares(osf: OsfRecipe) -> str:
-    """What the phases hold, as people write it."""
-    return ", then ".join(f"{one:.0%}" if one < 1 else f"{one:,}" for one in osf.ranks(1))
 
 
 def _phase_lines(recipe: TrainRecipe, phase: Phase) -> Iterator[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate.accelerator import Accelerator
-from accelerate.utils import parse_flag_from_env, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -74,6 +75,8 @@ def start(recipe: TrainRecipe, out: Path) -> Accelerator:
     native = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and native)
     accelerator = Accelerator(
+        # What is no parameter of a model does not change, and need not travel at each step.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         mixed_precision="bf16" if half else "no",
         log_with=list(recipe.trackers) or None,
         project_dir=out / "trackers",
@@ -105,7 +108,7 @@ def adapt(
     set_seed(recipe.seed)
     try:
         adapted = get_peft_model(model, config(recipe.lora))
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         fix = "'all-linear', or names of the model's layers; where it is the dropout that is refused, lora.dropout: 0"
         raise RecipeError(str(error), where="lora.targets", fix=fix) from error
     if recipe.shard and accelerator.num_processes > 1:

@@ -15,9 +15,29 @@ from lora_forks import LoraForks
 from instructlab_like.tuning import checkpoint
 from instructlab_like.tuning.models import load_adapter, load_base
 
+ROOT = Path(__file__).parents[2]
 OSF = {"lora": {}, "osf": {"effective_rank": 0.5}}
 FILES = ("adapter/adapter_model.safetensors", "losses.jsonl", "heldout.jsonl", "samples.jsonl", "choice.jsonl")
 KILLS = 4
+
+
+def test_what_one_number_of_threads_began_another_ends_with_the_same_bytes(
+    arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """A decomposition's bits depend on them, where a matrix is wide enough."""
+    base = ROOT / "training" / "base" / "model"
+    phases = [{"name": "knowledge", "epochs": 1, "learning_rate": 1e-3}]
+    told = OSF | {"model": str(base), "phases": phases, "save_every": 1, "batch_tokens": 128, "row_tokens": 128}
+    with LoraForks() as forks:
+        code, printed, points = forks.run(arguments("straight", **told))
+        assert code == 0, printed
+        second = [place for place, point in enumerate(points, start=1) if point == "step"][1]
+        assert forks.run(arguments("killed", **told), at=second)[0] == -signal.SIGKILL
+        code, printed, _ = forks.run(arguments("killed", **told | {"threads": 2}))
+        assert code == 0, printed
+        assert "goes on after step 1" in printed
+    straight, killed = ((tmp_path / out / FILES[0]).read_bytes() for out in ("straight", "killed"))
+    assert straight == killed
 
 
 def test_killed_at_any_point_it_comes_to_the_same_bytes(arguments: Callable[..., list[str]], tmp_path: Path) -> None:
@@ -72,10 +92,15 @@ def test_every_checkpoint_is_an_adapter_of_the_base(
         ({"lora": {}, "fused_lora": "on"}, "the adapter is no LoRA"),
         ({"lora": {}, "float8": "on"}, "osf takes the base's matrices apart"),
         ({"lora": {}, "compile": "on"}, "osf projects gradients"),
-        ({"lora": {}, "osf": {"effective_rank": 1.0}}, "effective_rank"),
-        ({"lora": {}, "osf": {"effective_rank": 0}}, "effective_rank"),
+        ({"lora": {}, "osf": {"effective_rank": 1.0}}, "1.0 is neither a share between 0 and 1 nor"),
+        ({"lora": {}, "osf": {"effective_rank": 0}}, "0 is neither a share"),
+        ({"lora": {}, "osf": {"effective_rank": True}}, "True is neither a share"),
+        ({"lora": {}, "osf": {"effective_rank": "0.5"}}, "'0.5' is neither a share"),
+        ({"lora": {}, "osf": {"effective_rank": []}}, "holds nothing"),
+        ({"lora": {}, "osf": {"effective_rank": 0.001}}, "OSF would hold nothing back"),
+        ({"lora": {}, "osf": {"targets": "("}}, "train.osf.targets"),
         ({"lora": {}, "osf": {"effective_rank": 5000}}, "nothing is left to train"),
-        ({"lora": {}, "osf": {"effective_rank": [0.5, 5000]}}, "falls from one phase to the next"),
+        ({"lora": {}, "osf": {"effective_rank": [0.5, 5000]}}, "give all of them in one unit"),
         ({"lora": {}, "osf": {"effective_rank": [0.5, 0.25]}}, "falls from one phase to the next"),
         ({"lora": {}, "osf": {"effective_rank": [0.5]}}, "has 1 entries for 2 phases"),
         ({"lora": {}, "osf": {"effective_rank": [3, 5000]}}, "nothing is left to train"),

@@ -483,7 +483,8 @@ def room(recipe: TrainRecipe, torch: machine.Torch | None) -> tuple[int | None, 
 
 def fitting(fit: estimate.Fit, memory: estimate.Memory) -> Finding:
     kind = ("bfloat16" if memory.dtype_bytes == 2 else "float32") + (", base in 4 bits" if memory.quantized else "")
-    what = f"{fit.words} (rank {memory.rank}, rows of {memory.row_tokens:,} tokens, {kind})"
+    adapter = f"effective rank {memory.effective_rank}" if memory.effective_rank else f"rank {memory.rank}"
+    what = f"{fit.words} ({adapter}, rows of {memory.row_tokens:,} tokens, {kind})"
     if memory.on_gpu:
         what += "; derived, not yet measured on GPUs"
     status: Status = {"fits": "ok", "tight": "note", "does not fit": "broken"}[fit.verdict]  # type: ignore[assignment]

@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 
 from instructlab_like.dataset.card import KNOWLEDGE, SKILLS
 from instructlab_like.evaluation import summary
+from instructlab_like.recipe import TrainRecipe
 from instructlab_like.records import Record, Row
 from instructlab_like.stages import manifest
 from instructlab_like.tuning import card
@@ -82,11 +83,21 @@ def facts(run: Run, adapter: Path) -> CardFacts:
         "leaves": made.leaves,
         "made": tuple(samples(run)),
         "licenses": licenses(run),
-        "recipe": made.train.model_dump(mode="json", exclude=ELSEWHERE) if made.train else {},
+        "recipe": trained_by(made.train) if made.train else {},
         "phases": tuple(phases(run, choices)),
         "held_out": tuple(held_out(run, choices)),
     }
+    if made.train and made.train.osf:
+        more["adapter"] = (
+            f"{known.adapter}, trained at right angles to the first {made.train.osf.held} of each matrix (OSF)"
+        )
     return known.model_copy(update=more)
+
+
+def trained_by(recipe: TrainRecipe) -> dict[str, object]:
+    """What of a recipe the card shows: all that has a say."""
+    told: dict[str, object] = recipe.model_dump(mode="json", exclude={*ELSEWHERE, "lora" if recipe.osf else "osf"})
+    return told
 
 
 def described(config: Mapping[str, object]) -> str:
