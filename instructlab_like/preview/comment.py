@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from instructlab_like.checking.forms.plain import shown
 from instructlab_like.generation.figures import number
@@ -27,17 +27,21 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_./ ,:;=+()~'-]")
 
 def markdown(told: Preview) -> str:
     """The comment, of at most `LONGEST` characters; what was cut is said."""
-    blocks = list(_blocks(told))
     note = "_{} of the {} leaves are left out here: a comment holds no more. `ilk preview` tells all of them._"
-    reserve = len(note) + 20
-    written, left = [], LONGEST - reserve
+    return fitting(list(_blocks(told)), note, len(told.leaves))
+
+
+def fitting(blocks: Sequence[str], note: str, total: int) -> str:
+    """As many blocks as a comment holds; where some are left out, `note` says how many of the `total`."""
+    written: list[str] = []
+    left = LONGEST - len(note) - 20
     for block in blocks:
         left -= len(block) + 2
         if left < 0:
             break
         written.append(block)
     if missing := len(blocks) - len(written):
-        written.append(note.format(missing, len(told.leaves)))
+        written.append(note.format(missing, total))
     return "\n\n".join(written)
 
 

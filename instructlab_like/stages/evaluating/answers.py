@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from instructlab_like.checking.forms.plain import line, shown
-from instructlab_like.preview.comment import LONGEST, code
+from instructlab_like.preview.comment import code, fitting
 from instructlab_like.records import Record
 
 NARROWEST = 28  # columns of a model's answers side by side; with less they stand below each other
@@ -232,16 +232,7 @@ def markdown(told: Answers) -> str:
     blocks = [f"{heading}\n\n| name | model |\n|---|---|\n{names}"]
     blocks += [_block(exchange, number) for number, exchange in enumerate(told.exchanges, start=1)]
     note = "_{} of the {} questions are left out here: a comment holds no more. `--format json` tells all of them._"
-    written: list[str] = []
-    left = LONGEST - len(note) - 20
-    for block in blocks:
-        left -= len(block) + 2
-        if left < 0:
-            break
-        written.append(block)
-    if missing := len(blocks) - len(written):
-        written.append(note.format(missing, len(told.exchanges)))
-    return "\n\n".join(written)
+    return fitting(blocks, note, len(told.exchanges))
 
 
 def _block(exchange: Exchange, number: int) -> str:
