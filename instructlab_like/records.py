@@ -32,7 +32,15 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-WORD = re.compile(r"\w+|[+*/×÷=<>^%]|[-−](?=\s?\d)")
+# Scripts that put no spaces between words: Thai to Myanmar, Khmer, kana and Han. A word has about two characters.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+# Vowel signs and points belong to their letter, and are no letters to `\w`: Hebrew, Arabic, the scripts of India, Thai
+# to Khmer. Without them two Hindi or Thai words are one.
+MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u1056-\u109d\u17b4-\u17d3\u17dd"
+)
+WORD = re.compile(rf"\w[\w{MARKS}]*|[+*/×÷=<>^%]|[-−](?=\s?\d)")
 NEGATIVE = re.compile(rb"-[\s\x1c-\x1f\x85\xa0]?\d")
 # Signs that European texts have besides Latin-1, as they are read alike.
 ALIKE = dict.fromkeys("’‘“”„–—…•", ",")

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from run_books import assert_balanced
 
 from instructlab_like.errors import InputError
 from instructlab_like.stages import manifest
 from instructlab_like.workspace import FORMAT, Run
 
-settings.register_profile("ilk", deadline=None, derandomize=True)  # busy machines; the same examples every time
+# Busy machines; the same examples every time.
+settings.register_profile("ilk", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ilk")
 _cache = tempfile.mkdtemp(prefix="ilk-tests-")
 atexit.register(shutil.rmtree, _cache, ignore_errors=True)

@@ -32,7 +32,16 @@ FAST = {  # what makes pauses short that are no part of what is tested: those th
     "instructlab_like.teachers.endpoints:FIRST_TRIAL": 0.02,
     "instructlab_like.teachers.endpoints:LONGEST_TRIAL": 0.2,
 }
-ROOMS = ("cli", "stages.generate", "stages.why", "teachers.http", "filters", "dataset", "generation", "taxonomy")
+ROOMS = (
+    "cli",
+    "stages.generating.generate",
+    "stages.telling.why",
+    "teachers.http",
+    "filters",
+    "dataset",
+    "generation",
+    "taxonomy",
+)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def test_without_pyarrow_the_message_names_the_extra_and_nothing_is_written(tmp_
 
 
 def test_only_what_asks_for_tables_imports_pyarrow():
-    names = ("dataset.reading", "dataset.formats.hf", "dataset.formats.instructlab", "stages.export")
+    names = ("dataset.reading", "dataset.formats.hf", "dataset.formats.instructlab", "stages.exporting.export")
     code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module('instructlab_like.' + name)\n"
     code += "print('pyarrow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

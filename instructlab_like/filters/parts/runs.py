@@ -12,14 +12,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from instructlab_like.records import MARKS, UNSPACED
+
 Hashes: TypeAlias = NDArray[np.uint64]
 Places: TypeAlias = NDArray[np.int64]
 
-# Scripts that put no spaces between words: Thai to Myanmar, Khmer, kana and Han. A word has about two characters.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
-# Vowel signs and points belong to their letter, and are no letters to `\w`: Hebrew, Arabic, the scripts of India.
-MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
 SIGN = r"[+/×÷=<>^%]|[-−](?=\s?\d)"  # of arithmetic; other dashes are typography, as are stars that do not multiply
 BETWEEN = r"[^\w+*/×÷=<>^%]*"
 TIMES = re.compile(rf"((?:\d|\b[^\W_]){BETWEEN})\*(?={BETWEEN}(?:\d|[^\W_]\b))")
