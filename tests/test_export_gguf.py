@@ -25,7 +25,7 @@ from tiny_chat_model import make_tokenizer, save_base
 from toy_llamas import loaded, server_chat, transformers_chat
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from instructlab_like import cli
+from instructlab_like.cli import models
 from instructlab_like.errors import InputError
 from instructlab_like.evaluation.items import base_items
 from instructlab_like.records import with_context
@@ -46,7 +46,7 @@ def export(folder: str | Path, *words: str, cwd: Path) -> str:
     told = dict(zip((word.lstrip("-") for word in words[::2]), words[1::2], strict=True))
     said = io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(said):
-        cli.export(Path(folder), **told)  # type: ignore[arg-type]
+        models.export(Path(folder), **told)  # type: ignore[arg-type]
     return said.getvalue()
 
 
