@@ -301,7 +301,7 @@ def table(found: Sequence[Kept]) -> Iterator[str]:
     """Means over the seeds, with 95 % intervals of the mean by the t distribution; `kept`: of the score before."""
     before = {(one.seed, one.way.held): one.score for one in found if one.after == 1}
     heads = "".join(f" {head:>22}" for head in ("right", "of it kept", "loss", "skills right"))
-    yield f"{'':<32} {'replayed rows':>14}{heads}"
+    yield f"{'':<44} {'replayed rows':>14}{heads}"
     for name in dict.fromkeys(named(one) for one in found):
         ones = [one for one in found if named(one) == name]
         parts = [
@@ -312,7 +312,7 @@ def table(found: Sequence[Kept]) -> Iterator[str]:
         ]
         # All of the first phase's rows may be fewer than the share asks for.
         rows = f"{statistics.mean(one.rows for one in ones):.0f} = {statistics.mean(one.part for one in ones):.1%}"
-        yield f"{name:<32} {rows:>14} " + " ".join(f"{part:>22}" for part in parts)
+        yield f"{name:<44} {rows:>14} " + " ".join(f"{part:>22}" for part in parts)
 
 
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # two-sided, by degrees of freedom from 1

@@ -210,6 +210,8 @@ def _model_lines(recipe: TrainRecipe, trainee: Trainee, chat: Chat, separation: 
     threads = f", {several(torch.get_num_threads(), 'thread')}" if accelerator.device.type == "cpu" else ""
     dtype = str(working_type(accelerator)).removeprefix("torch.")
     cut = ", the base cut up over them" if is_sharded(trainee.adapted) else ""
+    if recipe.shard and not cut:
+        cut = ", so the base is not cut up (shard)"
     processes = several(accelerator.num_processes, "process")
     yield f"machine    {accelerator.device.type}, {dtype}, {processes}{cut}{threads}"
     proof = f"packed and solo gradients agree to {separation.error:.0e}" if separation.packs else "no row is shared"

@@ -65,6 +65,11 @@ def test_what_is_planned_is_said_before_the_first_step(train: Train, capsys: pyt
     assert "tokens/s" in steps
 
 
+def test_one_process_says_that_nothing_is_cut_up(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(shard=True) == 0
+    assert "1 process, so the base is not cut up (shard), 1 thread" in capsys.readouterr().out
+
+
 def test_an_answer_is_learnt_and_its_leaf_s_loss_falls(train: Train, tmp_path: Path) -> None:
     phases = [{"name": "knowledge", "epochs": 30, "learning_rate": 2e-2}]
     assert train(phases=phases) == 0

@@ -1,6 +1,6 @@
 """The samples that a sample descends from, through the runs that its run went on from, as far as they are still there.
 
-No pydantic, as in `stages/lookup.py`: `ilk why` is told from this.
+No pydantic, as in `lookup`: `ilk why` is told from this.
 """
 
 from __future__ import annotations
