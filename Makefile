@@ -67,7 +67,7 @@ report: $(READY)  ## one HTML page of the run
 	$(ILK) report --run "$(RUN)"
 
 test: $(READY)  ## the tests, the end-to-end run included
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: $(READY)  ## style, types, direction of imports
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 SILENCE = 20.0  # seconds; the promise is 10, a busy machine gets some slack
 
 
-def speak(*words: str, cwd: Path) -> tuple[str, float]:
+def speak(*words: str, cwd: Path, threads: int = 2) -> tuple[str, float]:
     """Run ilk; returns what it printed and the longest time between two lines, in seconds."""
     child = subprocess.Popen(
         [sys.executable, "-m", "instructlab_like", *words],
@@ -30,6 +31,7 @@ def speak(*words: str, cwd: Path) -> tuple[str, float]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
     )
     assert child.stdout is not None
     lines, longest, last = [], 0.0, time.monotonic()
