@@ -140,7 +140,8 @@ def measured(case: Case) -> dict[str, object]:
         "tie_word_embeddings": True,
     }
     config = AutoConfig.for_model(case.kind, **sizes, pad_token_id=0, bos_token_id=0, eos_token_id=0)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if case.half else torch.float32)
+    whole = not case.half or case.held  # under OSF the base is in float32, whatever the precision of the step
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32 if whole else torch.bfloat16)
     keep_apart(model, torch.device("cpu"))
     adapter: PeftConfig = LoraConfig(
         task_type="CAUSAL_LM",
